@@ -1,0 +1,47 @@
+"Run notebooks from a clean shell and store their outputs: python scripts/refresh.py [--flags 'slow real'] [NB ...]"
+import argparse, os, sys
+from pathlib import Path
+
+from execnb.nbio import read_nb, write_nb
+from execnb.shell import CaptureShell
+from fastcore.xtras import working_directory
+from nbdev.config import get_config
+from nbdev.doclinks import nbglob
+from nbdev.process import NBProcessor
+
+
+def skips(skip_flags):
+    "A test of a cell: is it one that nbdev_test leaves out?"
+    def skip(cell):
+        directives = getattr(cell, 'directives_', None) or {}
+        no_eval = directives.get('eval:', [''])[0].lower() == 'false'
+        return cell.cell_type != 'code' or no_eval or bool(skip_flags & directives.keys())
+    return skip
+
+
+def refresh(path, skip_flags):
+    "Run the notebook at `path` and store its outputs; a failing cell stops it and leaves the file as it was"
+    path, skip = path.resolve(), skips(skip_flags)
+    processed = NBProcessor(path, process=True).nb  # knows each cell's directives, but has lost their lines
+    skipped = [skip(cell) for cell in processed.cells]
+    nb, shell = read_nb(path), CaptureShell(path)
+    with working_directory(path.parent):
+        shell.run_all(nb, exc_stop=True, preproc=lambda cell: skipped[cell.idx_])
+    write_nb(nb, path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--flags', default='', help='also run cells with these flags, separated by spaces')
+    parser.add_argument('notebooks', nargs='*', type=Path, help='all of them by default')
+    args = parser.parse_args()
+    cfg = get_config()
+    sys.path.insert(0, str(cfg.config_path))
+    os.environ['IN_TEST'] = '1'
+    skip_flags = set(cfg.tst_flags.split()) - set(args.flags.split())
+    for path in args.notebooks or sorted(nbglob()):
+        print(path)
+        refresh(Path(path), skip_flags)
+
+
+if __name__ == '__main__': main()
