@@ -94,20 +94,21 @@ def check_new(
     if taken: raise InputError(f'{path} exists already and is not written over; remove it or choose another name')
     return path
 
-# %% ../nbs/00_base.ipynb #f9c7dfb3
+# %% ../nbs/00_base.ipynb #99209e51
 def progress_bar(
     total:int, # How many images will come
     label:str='', # What is being done
     unit:str='images',
     file=None, # Where to show it; standard error by default
     every:float=15., # Seconds between two lines where `file` is no terminal
+    disable:bool=False, # Show nothing at all
 ):
     "A tqdm bar: `update(n)` after `n` more, `close()` at the end"
     from tqdm import tqdm
     class Lines(tqdm):
         def display(self, msg=None, pos=None): print(self, file=self.fp, flush=True)
     file = file or sys.stderr
-    bar = dict(total=total, desc=label, unit=' '+unit, file=file, bar_format=
+    bar = dict(total=total, desc=label, unit=' '+unit, file=file, disable=disable, bar_format=
                '{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt}, {rate_fmt}, {remaining} left')
     if not file.isatty(): return Lines(**bar, mininterval=every, miniters=1, delay=1e-9)
     return tqdm(**{**bar, 'bar_format': None}, dynamic_ncols=True)

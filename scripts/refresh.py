@@ -1,5 +1,5 @@
 "Run notebooks from a clean shell and store their outputs: python scripts/refresh.py [--flags 'slow real'] [NB ...]"
-import argparse, os, sys
+import argparse, os, sys, warnings
 from pathlib import Path
 
 from execnb.nbio import read_nb, write_nb
@@ -38,6 +38,7 @@ def main():
     cfg = get_config()
     sys.path.insert(0, str(cfg.config_path))
     os.environ['IN_TEST'] = '1'
+    warnings.simplefilter('ignore', FutureWarning)  # other libraries', about each other
     skip_flags = set(cfg.tst_flags.split()) - set(args.flags.split())
     for path in args.notebooks or sorted(nbglob()):
         print(path)
