@@ -149,7 +149,7 @@ def patch_tfms(
     symmetries = [SquareSymmetries()] if augment else []
     return [*([enhance] if enhance else []), *symmetries, Normalize.from_stats(*stats, cuda=False)]
 
-# %% ../nbs/30_core.ipynb #05cd3ec7
+# %% ../nbs/30_core.ipynb #b55591ec
 def _as_table(source): return source if isinstance(source, pd.DataFrame) else patch_table(source)
 
 def patch_dls(
@@ -172,7 +172,7 @@ def patch_dls(
         stats = dict(imagenet=lambda: imagenet_stats, data=lambda: patch_stats(table[table.split=='train']))[stats]()
     block = patch_block(size, FolderSplitter(), patch_tfms(stats, enhance, augment))
     dls = block.dataloaders(table, bs=min(bs, int((table.split=='train').sum())), num_workers=workers, device=device)
-    dls.facts = dict(source=attrs.get('source', ''), layout=attrs.get('layout', ''), split=table.attrs['split'],
+    dls.facts = dict(source=attrs.get('source', ''), layout=attrs.get('layout', ''), split=table.attrs['split'], size=size,
                      valid=valid, seed=seed, skipped=attrs.get('skipped', []), resized=attrs.get('resized', 0))
     return dls
 
@@ -187,7 +187,7 @@ def find_arch(
     near = difflib.get_close_matches(name, tv + ['timm/'+n for n in timm.list_models()], n=4)
     raise InputError(f'no architecture {name!r}; ' + (f'nearest: {", ".join(near)}' if near else 'torchvision and timm have none like it'))
 
-# %% ../nbs/30_core.ipynb #889db77d
+# %% ../nbs/30_core.ipynb #957f4025
 class Bfloat16(Callback):
     "Train in bfloat16, validate in float32"
     order = 10
@@ -206,8 +206,8 @@ def fast_callbacks(
     if device.type == 'cuda':
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return [ChannelsLast(), Bfloat16() if native else MixedPrecision()]
-    has_bf16 = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
-    return [ChannelsLast(), Bfloat16()] if device.type == 'cpu' and has_bf16() else []
+    has_bf16 = device.type == 'cpu' and getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)()
+    return [ChannelsLast(), *([Bfloat16()] if has_bf16 else [])]
 
 # %% ../nbs/30_core.ipynb #3cffcd33
 def _weights_hint(arch):
