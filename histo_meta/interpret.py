@@ -83,9 +83,9 @@ class Estimate(NamedTuple):
         if self.lo is None or np.isnan(self.lo): return f'{self.value:.3f}'
         return f'{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})'
 
-# %% ../nbs/50_interpret.ipynb #b75f4eeb
+# %% ../nbs/50_interpret.ipynb #25098d74
 def wilson(
-    k, # How many were right; any shape
+    k, # How many were right
     n, # Out of how many
     level:float=0.95, # Confidence level
     n_eff=None, # How many independent ones they are worth; `n` by default
@@ -96,7 +96,7 @@ def wilson(
         rate = np.divide(k, n)
         mid = (rate + z*z/(2*n_eff)) / (1 + z*z/n_eff)
         half = z/(1 + z*z/n_eff) * np.sqrt(rate*(1-rate)/n_eff + z*z/(4*n_eff**2))
-    return Estimate(rate, np.maximum(mid-half, 0), np.minimum(mid+half, 1), 'wilson')
+    return Estimate(*(v.tolist() for v in (rate, np.maximum(mid-half, 0), np.minimum(mid+half, 1))), 'wilson')
 
 # %% ../nbs/50_interpret.ipynb #7dc0cd13
 def effective_n(
@@ -371,12 +371,18 @@ class OperatingPoint:
 
     def __repr__(self): return f'{self.words}\nSensitivity {self.sensitivity}, specificity {self.specificity}.'
 
-# %% ../nbs/50_interpret.ipynb #a6300337
-def _point_figures(r, tp, fp, choose, whole):
-    "Of each replicate: its threshold's sensitivity on the `whole` data, and specificity in the replicate (b,2)"
+# %% ../nbs/50_interpret.ipynb #4b3c218f
+def _point_figures(tp, fp, choose):
+    "Specificity and sensitivity (b,2) of each replicate at its own threshold"
     k = choose(tp, fp)
-    fpr = np.where(k<0, 0, np.take_along_axis(fp, np.maximum(k, 0)[:, None], -1)[:, 0]) / fp[:, -1]
-    return np.stack([np.where(k<0, 0, whole[k]/whole[-1]), 1-fpr], axis=-1)
+    def rate(c): return np.where(k<0, 0, np.take_along_axis(c, np.maximum(k, 0)[:, None], -1)[:, 0]) / c[:, -1]
+    return np.stack([1-rate(fp), rate(tp)], axis=-1)
+
+def _widen(e, reps, level):
+    "`e` with an interval that also holds the percentile interval of the replicates; without replicates, none"
+    if reps is None: return Estimate(e.value)
+    lo, hi = np.nanquantile(reps, [(1-level)/2, (1+level)/2])
+    return Estimate(e.value, float(min(e.lo, lo)), float(max(e.hi, hi)), 'bootstrap, wilson')
 
 def _point(r, choose, rule, name, threshold, level, reps=None):
     "The `OperatingPoint` of a rule on ranked patches; `reps` (n_boot,2) from `_point_figures`"
@@ -387,16 +393,11 @@ def _point(r, choose, rule, name, threshold, level, reps=None):
     for c in (0, 1):
         hit = called[r.y==c] == c
         n_eff.append(effective_n(hit, None if r.codes is None else r.codes[r.y==c]))
-        est.append(Estimate(*map(float, wilson(hit.sum(), len(hit), level, n_eff[-1])[:3]), 'wilson'))
-    if threshold is None: est = [Estimate(est[c].value, *_ends(reps, 1-c, level)) for c in (0, 1)]
+        e = wilson(hit.sum(), len(hit), level, n_eff[-1])
+        est.append(e if threshold is not None else _widen(e, None if reps is None else reps[:, c], level))
     return OperatingPoint(cut, est[1], est[0], counts, tuple(n_eff), rule, name, name)
 
-def _ends(reps, i, level):
-    "Percentile interval of column `i` of replicates, with its method; nothing without replicates"
-    if reps is None or not len(reps): return np.nan, np.nan, ''
-    return *map(float, np.nanquantile(reps[:, i], [(1-level)/2, (1+level)/2])), 'bootstrap'
-
-# %% ../nbs/50_interpret.ipynb #1c01f945
+# %% ../nbs/50_interpret.ipynb #d4c4a015
 def operating_point(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -414,9 +415,8 @@ def operating_point(
     "Choose a threshold by a rule, or try one that is fixed"
     r = _Ranked(*check_scores(y, p, slide))
     rule, choose = _chooser(r.cuts, sens, spec, youden, cost, threshold)
-    if threshold is not None: return _point(r, choose, rule, name, threshold, level)
-    whole = r.counts(np.ones((1, len(r.p))))[0][0]
-    reps = _bootstrap(lambda w: _point_figures(r, *r.counts(w), choose, whole), r, n_boot, seed) if n_boot else None
+    chosen = n_boot and threshold is None
+    reps = _bootstrap(lambda w: _point_figures(*r.counts(w), choose), r, n_boot, seed) if chosen else None
     return _point(r, choose, rule, name, threshold, level, reps)
 
 # %% ../nbs/50_interpret.ipynb #ab41f5e6
@@ -734,21 +734,31 @@ def worst_mistakes(
     table = predictions.assign(called=np.where(called, 'tumor', 'normal'), loss=loss)
     return table[called != tumor].sort_values('loss', ascending=False, kind='stable').head(n).reset_index(drop=True)
 
-# %% ../nbs/50_interpret.ipynb #d44461b1
+# %% ../nbs/50_interpret.ipynb #cd6b24e4
 _scores = ('average_precision', 'brier', 'log_loss', 'ece')
 
 def _scorer(r):
-    "A function from weights (b,n) and their counts to the `_scores` (b,4)"
+    "A function from weights (b,n) and their counts to the `_scores`, and the noise of the gaps (b,5)"
     gap, starts = r.y-r.p, np.flatnonzero(np.diff(_bins(r.p), prepend=-1))
     loss = -np.log(np.maximum(np.where(r.y==1, r.p, 1-r.p), np.finfo(float).eps))
+    gaps = np.add.reduceat(gap, starts)/len(gap)
     def score(w, tp, fp):
         n, found = w.sum(-1), np.diff(tp, prepend=0)
         precision = tp / np.maximum(tp+fp, 1)
-        calibration = np.abs(np.add.reduceat(w*gap, starts, axis=-1)).sum(-1)
-        return np.stack([(found*precision).sum(-1)/tp[:, -1], w@gap**2/n, w@loss/n, calibration/n], axis=-1)
+        drawn = np.add.reduceat(w*gap, starts, axis=-1)/n[:, None]
+        return np.stack([(found*precision).sum(-1)/tp[:, -1], w@gap**2/n, w@loss/n, np.abs(drawn).sum(-1),
+                         np.abs(drawn-gaps).sum(-1)], axis=-1)
     return score
 
-# %% ../nbs/50_interpret.ipynb #33c560b6
+# %% ../nbs/50_interpret.ipynb #24495a15
+def _intervals(values, reps, level):
+    "The `_scores` as `Estimate`s, from values (5,) and replicates (n_boot,5)"
+    if reps is None: return {k: Estimate(float(v)) for k, v in zip(_scores, values)}
+    lo, hi = np.nanquantile(reps, [(1-level)/2, (1+level)/2], axis=0)
+    lo[3] = max(0, values[3]-hi[4])
+    return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
+
+# %% ../nbs/50_interpret.ipynb #f39f4a8b
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
@@ -766,7 +776,7 @@ def _notes(y, p, slide, point):
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
 
-# %% ../nbs/50_interpret.ipynb #109648ab
+# %% ../nbs/50_interpret.ipynb #58c60d06
 def _json(o):
     "Plain Python for JSON: figures become dicts, NaN becomes None"
     if isinstance(o, Estimate): return _json(o._asdict())
@@ -776,7 +786,7 @@ def _json(o):
     if isinstance(o, (np.ndarray, np.generic)): return _json(o.tolist())
     return None if isinstance(o, float) and not np.isfinite(o) else o
 
-# %% ../nbs/50_interpret.ipynb #685f4ab9
+# %% ../nbs/50_interpret.ipynb #db141a81
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     "Every figure on one set of predictions"
@@ -809,7 +819,7 @@ class Evaluation:
         return '\n'.join([self._head() + '\n', '| figure | value (interval) | interval by |', '|---|---|---|', *body,
                           '\n' + self.metrics['operating_point']['words'] + '\n' + notes])
 
-# %% ../nbs/50_interpret.ipynb #97fc0e57
+# %% ../nbs/50_interpret.ipynb #4b5fb3e7
 PREVALENCES = (.01, .05, .1, .2, .5) # Shares of tumor at which predictive values are given
 
 def evaluate(
@@ -835,21 +845,19 @@ def evaluate(
         subgroups=[] if slide is None else subgroups(y, p, slide, point.threshold, level=level).reset_index(names='group'),
         warnings=_notes(y, p, slide, point))), point)
 
-# %% ../nbs/50_interpret.ipynb #89571b7c
+# %% ../nbs/50_interpret.ipynb #5eb2db38
 def _bootstrapped(r, threshold, level, n_boot, seed, name):
     "The `_scores` as `Estimate`s, and the operating point, from one bootstrap"
     given = threshold if isinstance(threshold, OperatingPoint) else None
     fixed = given.threshold if given else threshold
     score, (rule, choose), one = _scorer(r), _chooser(r.cuts, threshold=fixed), np.ones((1, len(r.p)))
-    counts = r.counts(one)
     def figures(w):
         tp, fp = r.counts(w)
-        return np.concatenate([score(w, tp, fp), _point_figures(r, tp, fp, choose, counts[0][0])], axis=-1)
+        return np.concatenate([score(w, tp, fp), _point_figures(tp, fp, choose)], axis=-1)
     reps = _bootstrap(figures, r, n_boot, seed) if n_boot else None
-    values = score(one, *counts)[0]
-    point = _point(r, choose, rule, name, fixed, level, None if reps is None else reps[:, 4:])
+    point = _point(r, choose, rule, name, fixed, level, None if reps is None else reps[:, 5:])
     if given: point = replace(point, rule=given.rule, chosen_on=given.chosen_on)
-    return {k: Estimate(float(values[i]), *_ends(reps, i, level)) for i, k in enumerate(_scores)}, point
+    return _intervals(score(one, *r.counts(one))[0], reps, level), point
 
 def _describe(point):
     return dict(threshold=point.threshold, rule=point.rule, chosen_on=point.chosen_on, applied_to=point.applied_to,
