@@ -135,7 +135,7 @@ def _auc_variance(y, v, slide=None):
     if slide is None: return total
     return total + 2*len(d)/(len(d)-1) * (part[0]@part[1])
 
-# %% ../nbs/50_interpret.ipynb #ecbd47b2
+# %% ../nbs/50_interpret.ipynb #45af7751
 class _Ranked:
     "Patches from the highest probability down, and the places where a run of tied values ends"
     def __init__(self, y, p, slide=None):
@@ -149,9 +149,9 @@ class _Ranked:
         "Weighted true and false positives (b,k) if all from each distinct value up are called tumor; `w` is (b,n)"
         tp, both = np.cumsum(w*self.y, axis=-1), np.cumsum(w, axis=-1)
         if len(self.ends) < len(self.p): tp, both = tp[..., self.ends], both[..., self.ends]
-        return tp, both-tp
+        return tp, np.subtract(both, tp, out=both)
 
-# %% ../nbs/50_interpret.ipynb #816d29a0
+# %% ../nbs/50_interpret.ipynb #dd87186c
 def _weights(r, n_boot, seed):
     "How often each patch is drawn: blocks (b,n) of `n_boot` replicates, over slides where they are known"
     rng, n = np.random.default_rng(seed), len(r.p)
@@ -162,7 +162,7 @@ def _weights(r, n_boot, seed):
             yield np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(b)]).astype(float)
         else:
             S = r.codes.max() + 1
-            yield rng.multinomial(S, np.full(S, 1/S), size=b).astype(float)[:, r.codes]
+            yield rng.multinomial(S, np.full(S, 1/S), size=b).astype(float).take(r.codes, axis=1)
 
 def _bootstrap(figures, r, n_boot, seed):
     "`figures(w)`, (b,k) from weights (b,n), for all replicates: (n_boot,k)"
@@ -734,7 +734,7 @@ def worst_mistakes(
     table = predictions.assign(called=np.where(called, 'tumor', 'normal'), loss=loss)
     return table[called != tumor].sort_values('loss', ascending=False, kind='stable').head(n).reset_index(drop=True)
 
-# %% ../nbs/50_interpret.ipynb #cd6b24e4
+# %% ../nbs/50_interpret.ipynb #dd3f4fb8
 _scores = ('average_precision', 'brier', 'log_loss', 'ece')
 
 def _scorer(r):
@@ -743,8 +743,8 @@ def _scorer(r):
     loss = -np.log(np.maximum(np.where(r.y==1, r.p, 1-r.p), np.finfo(float).eps))
     gaps = np.add.reduceat(gap, starts)/len(gap)
     def score(w, tp, fp):
-        n, found = w.sum(-1), np.diff(tp, prepend=0)
-        precision = tp / np.maximum(tp+fp, 1)
+        n, precision, found = w.sum(-1), tp/np.maximum(tp+fp, 1), tp.copy()
+        found[:, 1:] -= tp[:, :-1]
         drawn = np.add.reduceat(w*gap, starts, axis=-1)/n[:, None]
         return np.stack([(found*precision).sum(-1)/tp[:, -1], w@gap**2/n, w@loss/n, np.abs(drawn).sum(-1),
                          np.abs(drawn-gaps).sum(-1)], axis=-1)
