@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'versions', 'learner_config', 'build_model', 'bundle_hash', 'save_bundle', 'load_bundle', 'Predictor',
            'PatchImages']
 
-# %% ../nbs/40_bundle.ipynb #dc026f55
+# %% ../nbs/40_bundle.ipynb #93b7b1ea
 import hashlib, json, platform
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from .base import *
 from .core import *
 from .data import *
 from .loader import Enhance
+from .stain import enhance
 
 # %% ../nbs/40_bundle.ipynb #31424601
 FORMAT = 'histo_meta bundle 1'
@@ -109,7 +110,7 @@ def load_bundle(
         raise InputError(f"{folder}: the weights are not those of {config['arch']}; fetch it anew") from e
     return model.eval(), config
 
-# %% ../nbs/40_bundle.ipynb #a8af30ef
+# %% ../nbs/40_bundle.ipynb #08a68324
 class Predictor:
     "Probabilities of tumor, from a learner or the folder of a bundle"
     def __init__(self,
@@ -122,12 +123,11 @@ class Predictor:
         self.device,self.bs,self.config = torch.device(device or default_device()), bs, config
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.mean,self.std = (torch.tensor(config[k], device=self.device).view(1, 3, 1, 1) for k in ('mean', 'std'))
-        self.enhance = Enhance(**config['enhance']) if config['enhance'] else None
 
     def __repr__(self):
         return f"Predictor({self.config['arch']}, {self.config['size']}x{self.config['size']} pixels, on {self.device})"
 
-# %% ../nbs/40_bundle.ipynb #1ac6386a
+# %% ../nbs/40_bundle.ipynb #515f0e41
 @patch
 def logits(self:Predictor,
     x:torch.Tensor, # Patches (n, 3, size, size), uint8
@@ -135,7 +135,7 @@ def logits(self:Predictor,
     "The network's output for a batch"
     with torch.inference_mode():
         x = x.to(self.device).float().div_(255)
-        if self.enhance: x = self.enhance(x)
+        if self.config['enhance']: x = enhance(x, **self.config['enhance'])
         return self.model((x-self.mean) / self.std).float().cpu()
 
 @patch
