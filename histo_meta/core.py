@@ -222,13 +222,13 @@ def _make_learner(dls, arch, pretrained, **kwargs):
         raise InputError(f'weights of {arch} cannot be loaded ({str(e).splitlines()[0]}); train from scratch with --scratch '
                          f'(pretrained=False), or {_weights_hint(find_arch(arch))}') from e
 
-# %% ../nbs/30_core.ipynb #a042bf5d
+# %% ../nbs/30_core.ipynb #a08f347f
 class KeepHistory(Callback):
     "Keep what every epoch gave as a DataFrame, in `learn.history`"
     order = 70
     def before_fit(self):
-        if not hasattr(self.learn, 'history'): self.learn.history = pd.DataFrame()
-        self.phase = 'head' if self.opt.frozen_idx > 0 else 'all'
+        self.run = not hasattr(self.learn, 'lr_finder') and not hasattr(self.learn, 'gather_preds')
+        if self.run: self.phase = 'head' if self.opt.frozen_idx > 0 else 'all'
     def before_epoch(self): self.start = perf_counter()
     def after_epoch(self):
         values = dict(zip(self.recorder.metric_names[1:-1], self.recorder.log[1:-1]))
@@ -250,7 +250,7 @@ def patch_learner(
     learn.history = pd.DataFrame()
     return learn
 
-# %% ../nbs/30_core.ipynb #acb4b5c5
+# %% ../nbs/30_core.ipynb #f0283878
 LRFind = namedtuple('LRFind', 'lr rates losses')
 
 def find_lr(
@@ -259,7 +259,7 @@ def find_lr(
 )->LRFind: # (suggested rate, rates tried, smoothed losses); kept in `learn.lr_found`
     "fastai's `lr_find` with its suggestion"
     num_it,path = num_it or min(100, max(40, len(learn.dls.train))), learn.path
-    with tempfile.TemporaryDirectory() as tmp, learn.removed_cbs([c for c in learn.cbs if isinstance(c, KeepHistory)]):
+    with tempfile.TemporaryDirectory() as tmp:
         learn.path = Path(tmp)
         try: lr = learn.lr_find(num_it=num_it, show_plot=False).valley
         finally: learn.path = path
