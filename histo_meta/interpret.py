@@ -96,7 +96,7 @@ def wilson(
         rate = np.divide(k, n)
         mid = (rate + z*z/(2*n_eff)) / (1 + z*z/n_eff)
         half = z/(1 + z*z/n_eff) * np.sqrt(rate*(1-rate)/n_eff + z*z/(4*n_eff**2))
-    return Estimate(*(v.tolist() for v in (rate, np.maximum(mid-half, 0), np.minimum(mid+half, 1))), 'wilson')
+    return Estimate(*(v.tolist() for v in (rate, np.clip(mid-half, 0, rate), np.clip(mid+half, rate, 1))), 'wilson')
 
 # %% ../nbs/50_interpret.ipynb #7dc0cd13
 def effective_n(
