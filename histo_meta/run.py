@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['predictions', 'write_csv', 'plot_decisions', 'plot_mistakes', 'write_evaluation', 'run_facts', 'plot_loss',
-           'split_csv', 'text_hash', 'save_run', 'Run', 'load_run', 'EpochLines', 'train_run', 'run_point',
-           'evaluate_run', 'predict_run']
+           'split_csv', 'text_hash', 'save_run', 'Run', 'load_run', 'summary', 'EpochLines', 'read_data', 'train_run',
+           'run_point', 'evaluate_run', 'predict_run']
 
 # %% ../nbs/65_run.ipynb #aca10848
 import hashlib, json, os, sys
@@ -221,7 +221,18 @@ def load_run(folder)->Run: # Its parts by name
     "Read a run"
     return Run(folder)
 
-# %% ../nbs/65_run.ipynb #0aade17d
+# %% ../nbs/65_run.ipynb #75179dcf
+def summary(
+    folder, # A run, or an evaluation
+)->str: # Four lines
+    "AUC, what the split means, the operating point in words, and where the report is"
+    m = json.loads((Path(folder)/'metrics.json').read_text())
+    slides = f" of {m['slides']:,} slides" if m['slides'] else ''
+    return '\n'.join([f"AUC {figure_text(m['auc'])} on {m['n']:,} patches{slides}, {m['events']:,} of them tumor",
+                      split_words(m['split'], m['facts']['split']['shared']), m['operating_point']['words'],
+                      f"report: {Path(folder)/'report.html'}"])
+
+# %% ../nbs/65_run.ipynb #edd5c3f9
 class EpochLines(Callback):
     "A bar for each epoch on standard error, and a line with what it gave"
     order = 80
@@ -241,8 +252,15 @@ class EpochLines(Callback):
 
 def _short(v): return f'{v:.4g}' if isinstance(v, float) else v
 
-# %% ../nbs/65_run.ipynb #5b734d6a
-def _read_data(data, skip, size, progress, labels=True):
+# %% ../nbs/65_run.ipynb #e10f11db
+def read_data(
+    data, # A folder in any of the known layouts
+    skip:bool=False, # Leave out patches that cannot be read; otherwise an `InputError` names them
+    size:int=PATCH, # Pixels along the side that patches will have
+    progress:bool=False, # Show what is going on, on standard error
+    labels:bool=True, # Insist on labels of both classes
+)->pd.DataFrame: # A patch table; `attrs` tell source, layout, skipped ids and the number resized
+    "Table a data set and check that all of it can be used"
     table = patch_table(data, quiet=not progress)
     if labels: check_labels(table)
     attrs, table = table.attrs, keep_readable(table, skip, size=size, progress=progress)
@@ -251,6 +269,7 @@ def _read_data(data, skip, size, progress, labels=True):
     table.attrs.update(source=attrs['source'], layout=attrs['layout'])
     return check_labels(table) if labels else table
 
+# %% ../nbs/65_run.ipynb #5acf6e73
 def train_run(
     data, # A folder in any of the known layouts
     out, # New folder for the run
@@ -264,7 +283,7 @@ def train_run(
     "Train on a data set and write the run"
     out = check_new(out)
     find_arch(kwargs.get('arch', 'resnet34'))
-    table = _read_data(data, skip, kwargs.get('size', PATCH), progress)
+    table = read_data(data, skip, kwargs.get('size', PATCH), progress)
     split_table(table, split, kwargs.get('valid', .1), kwargs.get('seed', 42))
     with os_errors(out): out.mkdir(parents=True, exist_ok=True)
     try: learn = train_learner(table, split=split, workers=workers, progress=False, cbs=[EpochLines()] if progress else [], **kwargs)
@@ -273,7 +292,7 @@ def train_run(
         raise
     return save_run(learn, out, n_boot, learn.dls.train.num_workers, progress)
 
-# %% ../nbs/65_run.ipynb #4a074552
+# %% ../nbs/65_run.ipynb #fbebaa2c
 def run_point(
     run:Run,
 )->OperatingPoint:
@@ -288,7 +307,7 @@ def _seen(run, table):
     has_rows = 'row' in train
     return int(key(table if has_rows else table.drop(columns='row')).isin(key(train)).sum())
 
-# %% ../nbs/65_run.ipynb #031f5edf
+# %% ../nbs/65_run.ipynb #eaba0dbc
 def evaluate_run(
     run, # A `Run` or its folder
     data, # A folder with labels, in any of the known layouts
@@ -302,7 +321,7 @@ def evaluate_run(
     run = run if isinstance(run, Run) else load_run(run)
     out = check_new(out or run.folder/'evaluations'/Path(os.path.abspath(data)).name)
     predictor = run.predictor()
-    table = _read_data(data, skip, predictor.config['size'], progress)
+    table = read_data(data, skip, predictor.config['size'], progress)
     p = predictor.predict(table, workers, progress)
     config,seen = predictor.config, _seen(run, table)
     facts = dict(name=f'{run.folder.name} on {Path(os.path.abspath(data)).name}', split=dict(name='external', shared=seen),
@@ -314,7 +333,7 @@ def evaluate_run(
     write_evaluation(out, predictions(table, p), facts, run_point(run), dict(facts=facts), n_boot=n_boot)
     return out
 
-# %% ../nbs/65_run.ipynb #ad31cb39
+# %% ../nbs/65_run.ipynb #dafc9533
 def predict_run(
     run, # A `Run` or its folder
     data, # A folder in any of the known layouts, without labels too
@@ -328,7 +347,7 @@ def predict_run(
     run = run if isinstance(run, Run) else load_run(run)
     if out is not None: check_new(out)
     predictor = run.predictor()
-    table = _read_data(data, skip, predictor.config['size'], progress, labels=False)
+    table = read_data(data, skip, predictor.config['size'], progress, labels=False)
     preds = predictions(table, predictor.predict(table, workers, progress))
     if submission: preds = preds[['id', 'prob']].rename(columns=dict(prob='label'))
     if out is not None: write_csv(out, preds)

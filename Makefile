@@ -1,0 +1,49 @@
+# make demo   a first classifier on synthetic tissue, in a few minutes
+# make test   the notebooks as a test suite
+# make check  is everything in step: notebooks, package, README, imports, docs
+# make real   the tests that need real data, below $HISTO_META_DATA
+# make docs   the documentation site, in _docs
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(abspath $(VENV))/bin
+RUN = PATH="$(BIN):$$PATH"
+# One thread a process: two test notebooks run at once, and threads that wait for each other cost more than they give.
+TEST = $(RUN) OMP_NUM_THREADS=1 nbdev_test
+
+.PHONY: demo test check real docs refresh clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/python settings.ini setup.py pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python settings.ini setup.py pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+demo: $(VENV)/.runtime
+	@test -d data/sample || $(BIN)/histo_sample data/sample
+	@rm -rf runs/demo
+	$(BIN)/histo_train data/sample --scratch --arch resnet18 --epochs 8 --valid 0.2 --out runs/demo
+
+test: $(VENV)/.dev
+	$(TEST) --timing
+
+check: $(VENV)/.dev
+	$(RUN) python scripts/check.py
+
+real: $(VENV)/.dev
+	@test -d "$$HISTO_META_DATA" || { echo 'make real: HISTO_META_DATA names no folder; set it to the folder with the real data'; exit 2; }
+	grep -rl --include='*.ipynb' '#| real' nbs | sort | $(RUN) xargs -P 2 -I NB sh -c 'OMP_NUM_THREADS=1 nbdev_test --path NB --flags real && echo NB'
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
+	$(RUN) nbdev_docs
+
+refresh: $(VENV)/.dev
+	$(RUN) sh -c 'nbdev_clean && nbdev_export && python scripts/refresh.py && nbdev_clean && python scripts/readme.py'
+
+clean:
+	rm -rf $(VENV) _docs _proc runs
