@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['MARGIN', 'SIDE', 'PATCH_BOX', 'CENTRE_BOX', 'KINDS', 'TUMOR_KINDS', 'Slide', 'make_slide', 'smooth_field',
-           'soft_edge', 'closeness', 'grow', 'Canvas', 'scatter', 'value_at', 'Layout', 'lay_out', 'fibres',
-           'paint_stroma', 'paint_lymph', 'paint_mimic', 'paint_tumor', 'fat_walls', 'cut_holes', 'scan', 'draw_patch',
-           'centre_label', 'pick_kind', 'iter_patches', 'sample_patches', 'patch_id', 'tif_bytes', 'make_sample']
+           'soft_edge', 'closeness', 'grow', 'Canvas', 'scatter', 'value_at', 'cells_in', 'scan', 'Layout', 'lay_out',
+           'fibres', 'paint_stroma', 'paint_mimic', 'paint_lymph', 'paint_tumor', 'fat_walls', 'cut_holes',
+           'draw_patch', 'centre_label', 'pick_kind', 'iter_patches', 'sample_patches', 'patch_id', 'tif_bytes',
+           'make_sample']
 
 # %% ../nbs/15_sample.ipynb #ad987324
 import csv
@@ -41,8 +42,8 @@ class Slide:
     nucleolus:float # Share of the tumour nuclei that show a nucleolus
     cyto:tuple # Haematoxylin and eosin in the tumour's cytoplasm
 
-# %% ../nbs/15_sample.ipynb #7e8d7d42
-_POLES = np.array([[[.50, .76, .41], [.18, .80, .57]],   # brown and pink
+# %% ../nbs/15_sample.ipynb #a746b340
+_POLES = np.array([[[.49, .77, .41], [.20, .80, .57]],   # brown and pink
                    [[.56, .79, .24], [.17, .95, .27]]])  # blue and magenta
 
 def make_slide(
@@ -52,10 +53,10 @@ def make_slide(
     rng = np.random.default_rng(seed)
     u, t = rng.uniform, rng.beta(.6, .6)
     stains = (1-t)*_POLES[0] + t*_POLES[1] + rng.normal(0, .02, (2, 3))
-    return Slide(stains=stains / np.linalg.norm(stains, axis=1, keepdims=True), dose=u([.75, .65], [1.2, 1.3]),
-                 white=u(.86, .985) + u(-.012, .012, 3), blur=u(.4, .85), sharpen=u(0, .9), lymph=u(3.2, 3.8),
-                 radius=u(5.2, 7.6), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.45, .95), pale=u(.1, .7),
-                 nucleolus=u(0, .5), cyto=(u(.03, .16), u(.14, .34)))
+    return Slide(stains=stains / np.linalg.norm(stains, axis=1, keepdims=True), dose=u([.8, .7], [1.2, 1.4]),
+                 white=u(.86, .985) + u(-.012, .012, 3), blur=u(.35, .7), sharpen=u(.3, 1.4), lymph=u(3, 3.6),
+                 radius=u(5.2, 7.6), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.45, .9), pale=u(.15, .7),
+                 nucleolus=u(0, .5), cyto=(u(.03, .13), u(.1, .3)))
 
 # %% ../nbs/15_sample.ipynb #d33a57ec
 MARGIN = 12                # pixels drawn around a patch and cut off at the end
@@ -64,7 +65,7 @@ PATCH_BOX = (slice(MARGIN, MARGIN+PATCH),)*2
 CENTRE_BOX = (slice((SIDE-CENTRE)//2, (SIDE+CENTRE)//2),)*2
 _YX = np.mgrid[:SIDE, :SIDE].astype(np.float32)
 
-# %% ../nbs/15_sample.ipynb #eeed9672
+# %% ../nbs/15_sample.ipynb #6788fbff
 @lru_cache
 def _bumps(scale):
     knots = np.arange(-scale, SIDE + 2*scale, scale)
@@ -79,7 +80,6 @@ def smooth_field(
     bumps = _bumps(scale)
     return bumps @ rng.standard_normal((bumps.shape[1],)*2, dtype=np.float32) @ bumps.T
 
-# %% ../nbs/15_sample.ipynb #8c76fe4c
 def soft_edge(
     field, # Array that is positive inside
     width:float=1., # Field values over which the edge fades
@@ -87,11 +87,11 @@ def soft_edge(
     "How much of each pixel lies inside"
     return np.clip(field/width + .5, 0, 1)
 
-# %% ../nbs/15_sample.ipynb #c0f43d9e
+# %% ../nbs/15_sample.ipynb #8274b411
 KINDS = {'nest': .16, 'border': .13, 'touch': .05, 'fragment': .06, 'outside': .18, 'mimic': .2, 'plain': .22}
 TUMOR_KINDS = ('nest', 'border', 'touch', 'fragment')
 
-# %% ../nbs/15_sample.ipynb #1140165c
+# %% ../nbs/15_sample.ipynb #99e43c58
 def closeness(
     rng, # NumPy random generator
     seeds, # (n, 2) array: row and column where nests begin, in the drawn square
@@ -106,7 +106,7 @@ def closeness(
         far = np.minimum(far, np.hypot(along/s, across))
     return -far + rough*smooth_field(rng, 8) + .8*smooth_field(rng, 3)
 
-# %% ../nbs/15_sample.ipynb #b46c7ae4
+# %% ../nbs/15_sample.ipynb #8af9676d
 def _seeds(rng, kind):
     if kind == 'fragment': return SIDE/2 + rng.uniform(-15, 15, (1, 2))
     n = rng.integers(1, 3)
@@ -132,7 +132,7 @@ def grow(
         touches = (field[CENTRE_BOX] > 0).any()
         if touches == (kind != 'outside') and (field[PATCH_BOX] > 0).sum() >= 100: return field
 
-# %% ../nbs/15_sample.ipynb #564cf2bd
+# %% ../nbs/15_sample.ipynb #d76b0aec
 class Canvas:
     "Haematoxylin and eosin of a section, being painted"
     def __init__(self,
@@ -150,7 +150,13 @@ class Canvas:
         self.h += (h - self.h)*share
         self.e += (e - self.e)*share
 
-# %% ../nbs/15_sample.ipynb #d71104b1
+    def dyes(self
+    )->np.ndarray: # (SIDE, SIDE, 2): haematoxylin and eosin
+        "Nuclei and ground together; a nucleus displaces half of what is under it"
+        h = self.h*(1 - .5*self.cover) + self.ink*(1 + .25*self.fine)
+        return np.stack([h, self.e*(1 - .5*self.cover)], -1)
+
+# %% ../nbs/15_sample.ipynb #1b07b4fe
 def scatter(
     rng, # NumPy random generator
     spacing:float, # Pixels from cell to cell
@@ -163,6 +169,7 @@ def scatter(
     yx = spacing*(yx + rng.normal(0, jitter, yx.shape))
     return yx[((yx > -3) & (yx < SIDE+2)).all(1)]
 
+# %% ../nbs/15_sample.ipynb #d8ba7431
 def value_at(
     field, # (SIDE, SIDE) array
     yx, # (n, 2) rows and columns
@@ -171,7 +178,16 @@ def value_at(
     y, x = np.clip(np.rint(yx).astype(int), 0, SIDE-1).T
     return field[y, x]
 
-# %% ../nbs/15_sample.ipynb #15ec54b6
+def cells_in(
+    field, # (SIDE, SIDE), positive inside a structure
+    yx, # (n, 2) rows and columns
+    depth:float, # Field value that a cell needs to fit in
+)->np.ndarray: # (m, 2)
+    "The cells that fit into a structure; one where it is deepest if none does"
+    fit = yx[value_at(field, yx) > depth]
+    return fit if len(fit) or field.max() <= 0 else np.argwhere(field == field.max())[:1].astype(float)
+
+# %% ../nbs/15_sample.ipynb #ab4c0982
 def _windows(yx, k):
     "Indices into a flat canvas, and offsets from each nucleus, of (2k+1)-pixel windows"
     base, o = np.rint(yx).astype(np.int32), np.arange(-k, k+1, dtype=np.int32)
@@ -188,7 +204,18 @@ def _nuclei(dy, dx, angle, long, short, dent, phase):
     lobes = np.cos(phase)*u*(uu - 3*vv) + np.sin(phase)*v*(3*uu - vv)
     return np.sqrt(rho2) + dent*lobes/np.maximum(rho2, .05)
 
-# %% ../nbs/15_sample.ipynb #040e748d
+# %% ../nbs/15_sample.ipynb #082de159
+def _vary(rng, n, radius, spread, stretch, dark, pale, angle):
+    "Length, width, angle, dent, its phase, chromatin and paleness of `n` nuclei, each (n, 1, 1)"
+    r = np.minimum(radius*np.exp(rng.normal(0, spread, n)), MARGIN)
+    s = np.sqrt(1 + (stretch-1)*rng.uniform(.3, 1.7, n))
+    turn = rng.uniform(0, np.pi, n) if angle is None else angle + rng.normal(0, .25, n)
+    dent, phase = rng.uniform(0, .04 + .4*spread, n), rng.uniform(0, 2*np.pi, n)
+    dark = dark*np.exp(rng.normal(0, .12 + spread/2, n))
+    pale = np.clip(pale + rng.normal(0, .12, n), 0, .9)
+    return [a.astype(np.float32)[:, None, None] for a in (r*s, r/s, turn, dent, phase, dark, pale)]
+
+# %% ../nbs/15_sample.ipynb #ca39d8b1
 @patch
 def stamp(self:Canvas,
     rng, # NumPy random generator
@@ -202,22 +229,32 @@ def stamp(self:Canvas,
 ):
     "Stain nuclei at `yx`"
     if not len(yx): return
-    def each(a): return np.asarray(a, np.float32)[:, None, None]
-    n = len(yx)
-    r = each(np.minimum(radius*np.exp(rng.normal(0, spread, n)), MARGIN))
-    s = each(np.sqrt(1 + (stretch-1)*rng.uniform(.3, 1.7, n)))
-    turn = each(rng.uniform(0, np.pi, n) if angle is None else angle + rng.normal(0, .25, n))
-    dark = each(dark*np.exp(rng.normal(0, .12 + spread/2, n)))
-    pale = each(np.clip(pale + rng.normal(0, .12, n), 0, .9))
-    index, inside, dy, dx = _windows(yx, int(np.ceil((r*s).max()*1.1 + 1)))
-    rho = _nuclei(dy, dx, turn, r*s, r/s, each(rng.uniform(0, .04 + .4*spread, n)), each(rng.uniform(0, 2*np.pi, n)))
-    cover = soft_edge((1-rho)*r/s, 1.2)
+    long, short, turn, dent, phase, dark, pale = _vary(rng, len(yx), radius, spread, stretch, dark, pale, angle)
+    index, inside, dy, dx = _windows(yx, int(np.ceil(long.max()*1.1 + 1)))
+    rho = _nuclei(dy, dx, turn, long, short, dent, phase)
+    cover = soft_edge((1-rho)*short, 1.2)
     ink = cover*dark*(1 - pale*(1 - np.clip(rho*rho*rho, 0, 1)))
     seen = inside & (cover > 0)
     np.maximum.at(self.cover.reshape(-1), index[seen], cover[seen])
     np.maximum.at(self.ink.reshape(-1), index[seen], ink[seen])
 
-# %% ../nbs/15_sample.ipynb #087611ef
+# %% ../nbs/15_sample.ipynb #562d55b6
+def scan(
+    dyes, # (SIDE, SIDE, 2): haematoxylin and eosin
+    slide, # `Slide` that the patch is of
+    rng, # NumPy random generator
+)->np.ndarray: # (96, 96, 3) uint8
+    "The section seen through the slide's scanner"
+    light = od_to_rgb(combine_stains(dyes*slide.dose.astype(np.float32), slide.stains))
+    blur = rng.uniform(.9, 1.4) if rng.random() < .06 else slide.blur*rng.uniform(.85, 1.15)
+    light = ndimage.gaussian_filter(light, (blur, blur, 0))
+    light += slide.sharpen*(light - ndimage.gaussian_filter(light, (1, 1, 0)))
+    grey = light.mean(-1, keepdims=True)
+    light = (grey + ndimage.uniform_filter(light - grey, (3, 3, 0)))*slide.white
+    light = light[PATCH_BOX] + rng.normal(0, .008, (PATCH, PATCH, 3))
+    return np.rint(255*light.clip(0, 1)).astype(np.uint8)
+
+# %% ../nbs/15_sample.ipynb #38e7fbd8
 @dataclass
 class Layout:
     "Fields of a patch, each positive inside its structure"
@@ -237,19 +274,19 @@ def lay_out(
     shape = rng.choice(['nest', 'border', 'fragment' if kind == 'mimic' else 'outside'])
     mimic = grow(rng, shape) if kind == 'mimic' or u() < .3 else none
     stroma = smooth_field(rng, 20) - u(-.6, 2.2) + 2*(kind == 'plain' and u() < .3)
-    gap = smooth_field(rng, 9) + .25*smooth_field(rng, 3) - u(1.2, 3.2)
+    gap = smooth_field(rng, 9) + .25*smooth_field(rng, 3) - u(1.3, 3.6)
     fat = smooth_field(rng, 24) - u(.3, 4)
     return Layout(tumor, mimic, stroma, np.minimum(gap, -tumor/4 - .3), np.minimum(fat, -tumor/6 - .2))
 
-# %% ../nbs/15_sample.ipynb #13995c37
+# %% ../nbs/15_sample.ipynb #93f9a051
 def fibres(
     rng, # NumPy random generator
     wave:float=5., # Pixels from bundle to bundle
 )->tuple: # Direction in radians, and (SIDE, SIDE) in 0..1, 1 in the middle of a bundle
     "Bent bundles of fibres"
     angle = rng.uniform(0, np.pi)
-    across = _YX[0]*np.cos(angle) - _YX[1]*np.sin(angle) + 10*smooth_field(rng, 24)
-    return angle, 1 - np.abs(np.sin(np.pi*(across/wave + .35*smooth_field(rng, 4))))
+    across = _YX[0]*np.cos(angle) - _YX[1]*np.sin(angle) + 8*smooth_field(rng, 24)
+    return angle, 1 - np.abs(np.sin(np.pi*(across/wave + .25*smooth_field(rng, 3) + .5*smooth_field(rng, 12))))
 
 def paint_stroma(
     canvas, # `Canvas` to paint on
@@ -258,15 +295,31 @@ def paint_stroma(
 ):
     "Pale ground everywhere, collagen and fibroblasts where there is stroma"
     u, c = rng.uniform, canvas
-    c.fill(1, .1*(1 + .5*c.fine), u(.12, .3)*(1 + .5*c.fine))
-    angle, bundles = fibres(rng, u(4, 8))
-    c.fill(soft_edge(layout.stroma, .25), .03, u(.25, .55)*(.6 + .6*bundles)*(1 + .15*c.fine))
+    mesh = np.maximum(.7 + .5*c.fine + .5*smooth_field(rng, 3), 0)
+    c.fill(1, .06*mesh, u(.08, .2)*mesh)
+    angle, bundles = fibres(rng, u(3, 7))
+    c.fill(soft_edge(layout.stroma, .25), .03, u(.16, .42)*(.6 + .6*bundles)*(1 + .25*c.fine))
     yx = scatter(rng, u(13, 22), .3)
     clear = np.maximum.reduce([layout.tumor + 2, layout.mimic + 2, layout.gap, layout.fat])
     yx = yx[(value_at(layout.stroma, yx) > 0) & (value_at(clear, yx) < 0)]
     c.stamp(rng, yx, u(3.2, 4.2), .15, u(2.5, 5), .75, .2, angle)
 
-# %% ../nbs/15_sample.ipynb #033bfb9b
+# %% ../nbs/15_sample.ipynb #f1610eef
+def paint_mimic(
+    canvas, # `Canvas` to paint on
+    layout, # `Layout` of the patch
+    rng, # NumPy random generator
+):
+    "A germinal centre or a crowd of histiocytes"
+    u, c = rng.uniform, canvas
+    c.fill(soft_edge(layout.mimic, 2), u(.03, .12)*(1 + .5*c.fine), u(.08, .24)*(1 + .5*c.fine))
+    loose = rng.random() < .5
+    radius = u(4.6, 5.8) if loose else u(4.2, 5.8)
+    yx = scatter(rng, radius*(u(2.5, 3.6) if loose else u(2.05, 2.6)))
+    yx = cells_in(np.minimum(layout.mimic, -layout.tumor), yx, 1)
+    c.stamp(rng, yx, radius, .12, u(1.2, 1.8) if loose else u(1.1, 1.5), u(.4, .85), u(.2, .7))
+
+# %% ../nbs/15_sample.ipynb #a5d85dc7
 def paint_lymph(
     canvas, # `Canvas` to paint on
     layout, # `Layout` of the patch
@@ -281,22 +334,7 @@ def paint_lymph(
     density[value_at(np.maximum(layout.gap, layout.fat), yx) > 0] = 0
     canvas.stamp(rng, yx[rng.random(len(yx)) < density], slide.lymph, .08, 1.15, 1.05, .25)
 
-# %% ../nbs/15_sample.ipynb #d2b5e365
-def paint_mimic(
-    canvas, # `Canvas` to paint on
-    layout, # `Layout` of the patch
-    rng, # NumPy random generator
-):
-    "A germinal centre or a crowd of histiocytes"
-    u, c = rng.uniform, canvas
-    c.fill(soft_edge(layout.mimic, 2), u(.05, .15)*(1 + .3*c.fine), u(.14, .3)*(1 + .35*c.fine))
-    loose = rng.random() < .5
-    radius = u(4.6, 5.8) if loose else u(4.2, 5.8)
-    yx = scatter(rng, radius*(u(2.5, 3.6) if loose else u(2.05, 2.6)))
-    yx = yx[(value_at(layout.mimic, yx) > 1) & (value_at(layout.tumor, yx) < -1)]
-    c.stamp(rng, yx, radius, .12, u(1.2, 1.8) if loose else u(1.1, 1.5), u(.4, .85), u(.2, .7))
-
-# %% ../nbs/15_sample.ipynb #9414342e
+# %% ../nbs/15_sample.ipynb #396955e9
 def paint_tumor(
     canvas, # `Canvas` to paint on
     layout, # `Layout` of the patch
@@ -305,16 +343,15 @@ def paint_tumor(
 ):
     "Cytoplasm and pleomorphic nuclei of a nest"
     c, (h, e), nest = canvas, slide.cyto, layout.tumor
-    c.fill(soft_edge(nest, 1.5), h*(1 + .35*c.fine), e*rng.uniform(.8, 1.2)*(1 + .35*c.fine))
+    c.fill(soft_edge(nest, 1.5), h*(1 + .5*c.fine), e*rng.uniform(.8, 1.2)*(1 + .5*c.fine))
     radius = slide.radius*rng.uniform(.9, 1.1)
     yx = scatter(rng, radius*rng.uniform(2, 2.7))
-    yx = yx[value_at(nest, yx) > .35*radius]
-    if not len(yx) and nest.max() > 0: yx = np.argwhere(nest == nest.max()).astype(float)
+    yx = cells_in(nest, yx, .35*radius)
     c.stamp(rng, yx, radius, slide.spread, slide.stretch, slide.dark, slide.pale)
     yx = yx[rng.random(len(yx)) < slide.nucleolus]
     c.stamp(rng, yx + rng.normal(0, 1.2, yx.shape), 1.3, .2, 1.1, 1.1, 0)
 
-# %% ../nbs/15_sample.ipynb #647c3e43
+# %% ../nbs/15_sample.ipynb #cc9dd8f4
 def fat_walls(
     rng, # NumPy random generator
 )->np.ndarray: # (SIDE, SIDE) in 0..1, 1 in a wall
@@ -323,40 +360,31 @@ def fat_walls(
     far = np.hypot(_YX[0][..., None] - yx[:, 0], _YX[1][..., None] - yx[:, 1])
     near = np.partition(far, 2)[..., :3]
     second, third = near[..., 1] - near[..., 0], near[..., 2] - near[..., 0]
-    return soft_edge(1.2 - second*third/(second + third + 1e-6) + .25*smooth_field(rng, 6), 1.5)
+    return soft_edge(.8 - second*third/(second + third + 1e-6) + .3*smooth_field(rng, 6), 1.5)
+
+# %% ../nbs/15_sample.ipynb #91def5e0
+@patch
+def cut(self:Canvas,
+    field, # (SIDE, SIDE), positive where there is a hole
+):
+    "Take everything out of a hole"
+    self.fill(hole := soft_edge(field, .12), 0, 0)
+    self.ink *= 1 - hole
+    self.cover *= 1 - hole
 
 def cut_holes(
     canvas, # `Canvas` to paint on
     layout, # `Layout` of the patch
     rng, # NumPy random generator
 ):
-    "Join nuclei and ground, and cut gaps and fat out of them"
-    c = canvas
-    c.h = c.h*(1 - .5*c.cover) + c.ink*(1 + .16*c.fine)
-    c.e *= 1 - .55*c.cover
-    c.fill(soft_edge(layout.gap, .12), 0, 0)
-    if layout.fat.max() > 0:
-        walls = fat_walls(rng)
-        c.fill(soft_edge(layout.fat, .1), .08*walls, .4*walls)
+    "Empty gaps, and fat with walls"
+    canvas.cut(layout.gap)
+    if layout.fat.max() < 0: return
+    canvas.cut(layout.fat)
+    walls = fat_walls(rng)
+    canvas.fill(soft_edge(layout.fat, .12), .05*walls, .3*walls)
 
-# %% ../nbs/15_sample.ipynb #9663483e
-def scan(
-    h, # (SIDE, SIDE) haematoxylin
-    e, # (SIDE, SIDE) eosin
-    slide, # `Slide` that the patch is of
-    rng, # NumPy random generator
-)->np.ndarray: # (96, 96, 3) uint8
-    "The section seen through the slide's scanner"
-    light = od_to_rgb(combine_stains(np.stack([h, e], -1)*slide.dose.astype(np.float32), slide.stains))
-    blur = rng.uniform(1, 1.5) if rng.random() < .06 else slide.blur*rng.uniform(.85, 1.15)
-    light = ndimage.gaussian_filter(light, (blur, blur, 0))
-    light += slide.sharpen*(light - ndimage.gaussian_filter(light, (1.2, 1.2, 0)))
-    grey = light.mean(-1, keepdims=True)
-    light = (grey + ndimage.uniform_filter(light - grey, (3, 3, 0)))*slide.white
-    light = light[PATCH_BOX] + rng.normal(0, .008, (PATCH, PATCH, 3))
-    return np.rint(255*light.clip(0, 1)).astype(np.uint8)
-
-# %% ../nbs/15_sample.ipynb #3f21ddee
+# %% ../nbs/15_sample.ipynb #cdfd212d
 def draw_patch(
     slide, # `Slide` that the patch is of
     kind:str, # One of `KINDS`
@@ -370,10 +398,9 @@ def draw_patch(
     paint_lymph(canvas, layout, slide, rng)
     paint_tumor(canvas, layout, slide, rng)
     cut_holes(canvas, layout, rng)
-    fold = 1 + soft_edge(-np.abs(smooth_field(rng, 24)), .6) if rng.random() < .06 else 1
-    return scan(canvas.h*fold, canvas.e*fold, slide, rng), layout.tumor[PATCH_BOX] > 0
+    fold = 1 + soft_edge(-np.abs(smooth_field(rng, 24)), .6)[..., None] if rng.random() < .06 else 1
+    return scan(canvas.dyes()*fold, slide, rng), layout.tumor[PATCH_BOX] > 0
 
-# %% ../nbs/15_sample.ipynb #9245b5d3
 def centre_label(
     mask, # (96, 96) bool, True where there is tumour
 )->int: # 1 for tumor, 0 for normal
@@ -381,7 +408,7 @@ def centre_label(
     left, top, right, bottom = centre_box(len(mask))
     return int(mask[top:bottom, left:right].any())
 
-# %% ../nbs/15_sample.ipynb #62ca7e6c
+# %% ../nbs/15_sample.ipynb #8e140c54
 def pick_kind(
     slide:int, # Number of the slide
     i:int, # Number of the patch in its slide
@@ -392,7 +419,7 @@ def pick_kind(
     edges = np.cumsum(list(KINDS.values()))
     return list(KINDS)[min(np.searchsorted(edges, step, 'right'), len(KINDS)-1)]
 
-# %% ../nbs/15_sample.ipynb #89dec207
+# %% ../nbs/15_sample.ipynb #13741883
 def _check_counts(n, slides):
     if not (isinstance(n, int) and n >= 1): raise InputError(f'n={n!r} patches; it must be a whole number, 1 or more')
     if not (isinstance(slides, int) and 1 <= slides <= n):
@@ -412,7 +439,7 @@ def iter_patches(
         rgb, mask = draw_patch(made[s], pick_kind(first+s, i), [seed, first+s, i+1])
         yield rgb, centre_label(mask), f'slide_{first+s:03d}'
 
-# %% ../nbs/15_sample.ipynb #3d63c3b7
+# %% ../nbs/15_sample.ipynb #d3744eeb
 def sample_patches(
     n:int=2000, # How many patches
     slides:int=50, # How many slides to spread them over
@@ -426,14 +453,14 @@ def sample_patches(
         slide.append(name)
     return x, y, np.array(slide)
 
-# %% ../nbs/15_sample.ipynb #ed898f2e
+# %% ../nbs/15_sample.ipynb #5272e547
 def patch_id(
     rgb, # (96, 96, 3) uint8
 )->str: # 40 hexadecimal digits
     "The id that Kaggle gives a patch: the SHA-1 of its raw RGB bytes"
     return hashlib.sha1(np.ascontiguousarray(rgb).tobytes()).hexdigest()
 
-# %% ../nbs/15_sample.ipynb #ba2ed42b
+# %% ../nbs/15_sample.ipynb #6e5098f2
 _TAGS = [(254, 'I', 0), (256, 'I', PATCH), (257, 'I', PATCH), (258, '3H', (8, 8, 8)), (259, 'H', 1), (262, 'H', 2),
          (270, '23s', b'{"shape": [96, 96, 3]}'), (273, 'I', 287), (277, 'H', 3), (278, 'I', PATCH), (279, 'I', 3*PATCH**2),
          (284, 'H', 1), (305, '18s', b'histo_meta.sample'), (339, 'H', 1)]
@@ -456,7 +483,7 @@ def tif_bytes(
 
 _TIF_HEADER = _tif_header()
 
-# %% ../nbs/15_sample.ipynb #3b06f8dd
+# %% ../nbs/15_sample.ipynb #095c468b
 def _write_csv(path, header, rows):
     with open(path, 'w', newline='', encoding='utf-8') as f: csv.writer(f, lineterminator='\n').writerows([header, *rows])
 
@@ -470,7 +497,7 @@ def _write_patches(folder, patches, bar):
         if bar is not None: bar.update(1)
     return sorted(rows)
 
-# %% ../nbs/15_sample.ipynb #d1ce2f5f
+# %% ../nbs/15_sample.ipynb #d6881cec
 def make_sample(
     dest, # Folder to make; it must not exist, or be empty
     n:int=2000, # How many labelled patches; a tenth as many more for `test`
