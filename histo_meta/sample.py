@@ -42,7 +42,7 @@ class Slide:
     nucleolus:float # Share of the tumour nuclei that show a nucleolus
     cyto:tuple # Haematoxylin and eosin in the tumour's cytoplasm
 
-# %% ../nbs/15_sample.ipynb #a746b340
+# %% ../nbs/15_sample.ipynb #be353ee2
 _POLES = np.array([[[.49, .77, .41], [.20, .80, .57]],   # brown and pink
                    [[.56, .79, .24], [.17, .95, .27]]])  # blue and magenta
 
@@ -55,8 +55,8 @@ def make_slide(
     stains = (1-t)*_POLES[0] + t*_POLES[1] + rng.normal(0, .02, (2, 3))
     return Slide(stains=stains / np.linalg.norm(stains, axis=1, keepdims=True), dose=u([.8, .7], [1.2, 1.4]),
                  white=u(.86, .985) + u(-.012, .012, 3), blur=u(.35, .7), sharpen=u(.3, 1.4), lymph=u(3, 3.6),
-                 radius=u(5.2, 7.6), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.45, .9), pale=u(.15, .7),
-                 nucleolus=u(0, .5), cyto=(u(.03, .13), u(.1, .3)))
+                 radius=u(6, 8.5), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.45, .9), pale=u(.15, .7),
+                 nucleolus=u(.1, .7), cyto=(u(.03, .13), u(.1, .3)))
 
 # %% ../nbs/15_sample.ipynb #d33a57ec
 MARGIN = 12                # pixels drawn around a patch and cut off at the end
@@ -87,8 +87,8 @@ def soft_edge(
     "How much of each pixel lies inside"
     return np.clip(field/width + .5, 0, 1)
 
-# %% ../nbs/15_sample.ipynb #8274b411
-KINDS = {'nest': .16, 'border': .13, 'touch': .05, 'fragment': .06, 'outside': .18, 'mimic': .2, 'plain': .22}
+# %% ../nbs/15_sample.ipynb #cfff099c
+KINDS = {'nest': .2, 'border': .12, 'touch': .04, 'fragment': .04, 'outside': .14, 'mimic': .18, 'plain': .28}
 TUMOR_KINDS = ('nest', 'border', 'touch', 'fragment')
 
 # %% ../nbs/15_sample.ipynb #99e43c58
@@ -106,7 +106,7 @@ def closeness(
         far = np.minimum(far, np.hypot(along/s, across))
     return -far + rough*smooth_field(rng, 8) + .8*smooth_field(rng, 3)
 
-# %% ../nbs/15_sample.ipynb #8af9676d
+# %% ../nbs/15_sample.ipynb #f911df4d
 def _seeds(rng, kind):
     if kind == 'fragment': return SIDE/2 + rng.uniform(-15, 15, (1, 2))
     n = rng.integers(1, 3)
@@ -116,9 +116,9 @@ def _seeds(rng, kind):
 def _level(rng, kind, field):
     "The closeness at which growth stops"
     centre, u = np.sort(field[CENTRE_BOX].ravel())[::-1], rng.uniform
-    if kind == 'fragment': return -u(5, 11)
-    if kind == 'outside': return centre[0] + u(.5, 12)
-    lo, hi = dict(nest=(.6, 1), border=(.08, .6), touch=(.005, .06))[kind]
+    if kind == 'fragment': return -u(8, 14)
+    if kind == 'outside': return centre[0] + u(1, 18)
+    lo, hi = dict(nest=(.6, 1), border=(.2, .7), touch=(.01, .1))[kind]
     return centre[int(u(lo, hi)*(len(centre)-1))] - (u(0, 20) if kind == 'nest' else 0)
 
 def grow(
@@ -132,14 +132,15 @@ def grow(
         touches = (field[CENTRE_BOX] > 0).any()
         if touches == (kind != 'outside') and (field[PATCH_BOX] > 0).sum() >= 100: return field
 
-# %% ../nbs/15_sample.ipynb #d76b0aec
+# %% ../nbs/15_sample.ipynb #e0b44147
 class Canvas:
     "Haematoxylin and eosin of a section, being painted"
     def __init__(self,
         rng, # NumPy random generator
     ):
         self.h, self.e, self.ink, self.cover = np.zeros((4, SIDE, SIDE), np.float32)
-        self.fine = 2.8*ndimage.gaussian_filter(rng.standard_normal((SIDE, SIDE), dtype=np.float32), .8)
+        noise = ndimage.gaussian_filter(rng.standard_normal((SIDE, SIDE), dtype=np.float32), .8)
+        self.fine = np.clip(2.8*noise, -2, 2)
 
     def fill(self,
         share, # (SIDE, SIDE) in 0..1, or 1: how much of each pixel to replace
@@ -304,7 +305,7 @@ def paint_stroma(
     yx = yx[(value_at(layout.stroma, yx) > 0) & (value_at(clear, yx) < 0)]
     c.stamp(rng, yx, u(3.2, 4.2), .15, u(2.5, 5), .75, .2, angle)
 
-# %% ../nbs/15_sample.ipynb #f1610eef
+# %% ../nbs/15_sample.ipynb #d9968eb2
 def paint_mimic(
     canvas, # `Canvas` to paint on
     layout, # `Layout` of the patch
@@ -314,7 +315,7 @@ def paint_mimic(
     u, c = rng.uniform, canvas
     c.fill(soft_edge(layout.mimic, 2), u(.03, .12)*(1 + .5*c.fine), u(.08, .24)*(1 + .5*c.fine))
     loose = rng.random() < .5
-    radius = u(4.6, 5.8) if loose else u(4.2, 5.8)
+    radius = u(4.4, 5.4) if loose else u(4, 5.4)
     yx = scatter(rng, radius*(u(2.5, 3.6) if loose else u(2.05, 2.6)))
     yx = cells_in(np.minimum(layout.mimic, -layout.tumor), yx, 1)
     c.stamp(rng, yx, radius, .12, u(1.2, 1.8) if loose else u(1.1, 1.5), u(.4, .85), u(.2, .7))
