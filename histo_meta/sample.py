@@ -42,7 +42,7 @@ class Slide:
     nucleolus:float # Share of the tumour nuclei that show a nucleolus
     cyto:tuple # Haematoxylin and eosin in the tumour's cytoplasm
 
-# %% ../nbs/15_sample.ipynb #be353ee2
+# %% ../nbs/15_sample.ipynb #1478cf59
 _POLES = np.array([[[.49, .77, .41], [.20, .80, .57]],   # brown and pink
                    [[.56, .79, .24], [.17, .95, .27]]])  # blue and magenta
 
@@ -55,7 +55,7 @@ def make_slide(
     stains = (1-t)*_POLES[0] + t*_POLES[1] + rng.normal(0, .02, (2, 3))
     return Slide(stains=stains / np.linalg.norm(stains, axis=1, keepdims=True), dose=u([.8, .7], [1.2, 1.4]),
                  white=u(.86, .985) + u(-.012, .012, 3), blur=u(.35, .7), sharpen=u(.3, 1.4), lymph=u(3, 3.6),
-                 radius=u(6, 8.5), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.45, .9), pale=u(.15, .7),
+                 radius=u(6.4, 8.8), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.45, .9), pale=u(.15, .7),
                  nucleolus=u(.1, .7), cyto=(u(.03, .13), u(.1, .3)))
 
 # %% ../nbs/15_sample.ipynb #d33a57ec
@@ -87,8 +87,8 @@ def soft_edge(
     "How much of each pixel lies inside"
     return np.clip(field/width + .5, 0, 1)
 
-# %% ../nbs/15_sample.ipynb #cfff099c
-KINDS = {'nest': .2, 'border': .12, 'touch': .04, 'fragment': .04, 'outside': .14, 'mimic': .18, 'plain': .28}
+# %% ../nbs/15_sample.ipynb #4c4ef15f
+KINDS = {'nest': .22, 'border': .11, 'touch': .04, 'fragment': .03, 'outside': .14, 'mimic': .18, 'plain': .28}
 TUMOR_KINDS = ('nest', 'border', 'touch', 'fragment')
 
 # %% ../nbs/15_sample.ipynb #99e43c58
