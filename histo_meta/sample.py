@@ -42,7 +42,7 @@ class Slide:
     nucleolus:float # Share of the tumour nuclei that show a nucleolus
     cyto:tuple # Haematoxylin and eosin in the tumour's cytoplasm
 
-# %% ../nbs/15_sample.ipynb #1478cf59
+# %% ../nbs/15_sample.ipynb #8443871f
 _POLES = np.array([[[.49, .77, .41], [.20, .80, .57]],   # brown and pink
                    [[.56, .79, .24], [.17, .95, .27]]])  # blue and magenta
 
@@ -55,8 +55,8 @@ def make_slide(
     stains = (1-t)*_POLES[0] + t*_POLES[1] + rng.normal(0, .02, (2, 3))
     return Slide(stains=stains / np.linalg.norm(stains, axis=1, keepdims=True), dose=u([.8, .7], [1.2, 1.4]),
                  white=u(.86, .985) + u(-.012, .012, 3), blur=u(.35, .7), sharpen=u(.3, 1.4), lymph=u(3, 3.6),
-                 radius=u(6.4, 8.8), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.45, .9), pale=u(.15, .7),
-                 nucleolus=u(.1, .7), cyto=(u(.03, .13), u(.1, .3)))
+                 radius=u(6.4, 8.8), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.5, 1.05), pale=u(.15, .7),
+                 nucleolus=u(.1, .7), cyto=(u(.03, .16), u(.08, .3)))
 
 # %% ../nbs/15_sample.ipynb #d33a57ec
 MARGIN = 12                # pixels drawn around a patch and cut off at the end
@@ -239,14 +239,15 @@ def stamp(self:Canvas,
     np.maximum.at(self.cover.reshape(-1), index[seen], cover[seen])
     np.maximum.at(self.ink.reshape(-1), index[seen], ink[seen])
 
-# %% ../nbs/15_sample.ipynb #562d55b6
+# %% ../nbs/15_sample.ipynb #a4820a53
 def scan(
     dyes, # (SIDE, SIDE, 2): haematoxylin and eosin
     slide, # `Slide` that the patch is of
     rng, # NumPy random generator
 )->np.ndarray: # (96, 96, 3) uint8
     "The section seen through the slide's scanner"
-    light = od_to_rgb(combine_stains(dyes*slide.dose.astype(np.float32), slide.stains))
+    dose = slide.dose*rng.uniform(.75, 1.3)*rng.uniform(.85, 1.15, 2)
+    light = od_to_rgb(combine_stains(dyes*dose.astype(np.float32), slide.stains))
     blur = rng.uniform(.9, 1.4) if rng.random() < .06 else slide.blur*rng.uniform(.85, 1.15)
     light = ndimage.gaussian_filter(light, (blur, blur, 0))
     light += slide.sharpen*(light - ndimage.gaussian_filter(light, (1, 1, 0)))
@@ -279,7 +280,7 @@ def lay_out(
     fat = smooth_field(rng, 24) - u(.3, 4)
     return Layout(tumor, mimic, stroma, np.minimum(gap, -tumor/4 - .3), np.minimum(fat, -tumor/6 - .2))
 
-# %% ../nbs/15_sample.ipynb #93f9a051
+# %% ../nbs/15_sample.ipynb #ac7a7904
 def fibres(
     rng, # NumPy random generator
     wave:float=5., # Pixels from bundle to bundle
@@ -297,7 +298,7 @@ def paint_stroma(
     "Pale ground everywhere, collagen and fibroblasts where there is stroma"
     u, c = rng.uniform, canvas
     mesh = np.maximum(.7 + .5*c.fine + .5*smooth_field(rng, 3), 0)
-    c.fill(1, .06*mesh, u(.08, .2)*mesh)
+    c.fill(1, u(.03, .12)*mesh, u(.08, .36)*mesh)
     angle, bundles = fibres(rng, u(3, 7))
     c.fill(soft_edge(layout.stroma, .25), .03, u(.16, .42)*(.6 + .6*bundles)*(1 + .25*c.fine))
     yx = scatter(rng, u(13, 22), .3)
