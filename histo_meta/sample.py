@@ -353,18 +353,21 @@ def paint_tumor(
     yx = yx[rng.random(len(yx)) < slide.nucleolus]
     c.stamp(rng, yx + rng.normal(0, 1.2, yx.shape), 1.3, .2, 1.1, 1.1, 0)
 
-# %% ../nbs/15_sample.ipynb #cc9dd8f4
+# %% ../nbs/15_sample.ipynb #30b575f1
 def fat_walls(
     rng, # NumPy random generator
-)->np.ndarray: # (SIDE, SIDE) in 0..1, 1 in a wall
+    fat, # (SIDE, SIDE), positive where there is fat
+)->np.ndarray: # (SIDE, SIDE) in 0..1, 1 in a wall; 0 outside the fat
     "Thin walls between fat cells"
-    yx = scatter(rng, rng.uniform(26, 48))
-    far = np.hypot(_YX[0][..., None] - yx[:, 0], _YX[1][..., None] - yx[:, 1])
-    near = np.partition(far, 2)[..., :3]
-    second, third = near[..., 1] - near[..., 0], near[..., 2] - near[..., 0]
-    return soft_edge(.8 - second*third/(second + third + 1e-6) + .3*smooth_field(rng, 6), 1.5)
+    cells, pixels = scatter(rng, rng.uniform(26, 48)).astype(np.float32), fat > -.1
+    far = np.hypot(*(p[pixels][:, None] - cells[:, i] for i, p in enumerate(_YX)))
+    nearest, second, third = np.partition(far, 2)[:, :3].T
+    second, third = second - nearest, third - nearest
+    walls, thin = np.zeros((SIDE, SIDE), np.float32), second*third/(second + third + 1e-6)
+    walls[pixels] = soft_edge(.8 - thin + .3*smooth_field(rng, 6)[pixels], 1.5)
+    return walls
 
-# %% ../nbs/15_sample.ipynb #91def5e0
+# %% ../nbs/15_sample.ipynb #e728cf84
 @patch
 def cut(self:Canvas,
     field, # (SIDE, SIDE), positive where there is a hole
@@ -383,7 +386,7 @@ def cut_holes(
     canvas.cut(layout.gap)
     if layout.fat.max() < 0: return
     canvas.cut(layout.fat)
-    walls = fat_walls(rng)
+    walls = fat_walls(rng, layout.fat)
     canvas.fill(soft_edge(layout.fat, .12), .05*walls, .3*walls)
 
 # %% ../nbs/15_sample.ipynb #cdfd212d
