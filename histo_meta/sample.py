@@ -256,15 +256,15 @@ def scan(
     light = light[PATCH_BOX] + rng.normal(0, .008, (PATCH, PATCH, 3))
     return np.rint(255*light.clip(0, 1)).astype(np.uint8)
 
-# %% ../nbs/15_sample.ipynb #38e7fbd8
+# %% ../nbs/15_sample.ipynb #a7d3dddb
 @dataclass
 class Layout:
     "Fields of a patch, each positive inside its structure"
-    tumor:np.ndarray
-    mimic:np.ndarray # Germinal centre or histiocytes
-    stroma:np.ndarray
+    tumor:np.ndarray # Nests of tumour, in pixels from their edge
+    mimic:np.ndarray # Germinal centre or histiocytes, in pixels from their edge
+    stroma:np.ndarray # Collagen; everything else is lymphocytes
     gap:np.ndarray # Sinus, vessel or tear: no tissue
-    fat:np.ndarray
+    fat:np.ndarray # Fat cells
 
 def lay_out(
     rng, # NumPy random generator
@@ -424,11 +424,12 @@ def pick_kind(
     edges = np.cumsum(list(KINDS.values()))
     return list(KINDS)[min(np.searchsorted(edges, step, 'right'), len(KINDS)-1)]
 
-# %% ../nbs/15_sample.ipynb #13741883
-def _check_counts(n, slides):
+# %% ../nbs/15_sample.ipynb #708634a0
+def _check_counts(n, slides, seed):
     if not (isinstance(n, int) and n >= 1): raise InputError(f'n={n!r} patches; it must be a whole number, 1 or more')
     if not (isinstance(slides, int) and 1 <= slides <= n):
         raise InputError(f'slides={slides!r} with n={n}; it must be a whole number from 1 to n')
+    if not (isinstance(seed, int) and seed >= 0): raise InputError(f'seed={seed!r}; it must be a whole number, 0 or more')
 
 def iter_patches(
     n:int=2000, # How many patches
@@ -437,21 +438,21 @@ def iter_patches(
     first:int=0, # Number of the first slide
 ): # Yields (96, 96, 3) uint8 image, label (1 tumor, 0 normal) and slide name, the slides in turn
     "Draw patches one by one"
-    _check_counts(n, slides)
+    _check_counts(n, slides, seed)
     made = [make_slide([seed, first+s]) for s in range(slides)]
     for j in range(n):
         i, s = divmod(j, slides)
         rgb, mask = draw_patch(made[s], pick_kind(first+s, i), [seed, first+s, i+1])
         yield rgb, centre_label(mask), f'slide_{first+s:03d}'
 
-# %% ../nbs/15_sample.ipynb #d3744eeb
+# %% ../nbs/15_sample.ipynb #20edc965
 def sample_patches(
     n:int=2000, # How many patches
     slides:int=50, # How many slides to spread them over
     seed:int=0, # The same seed gives the same patches
 )->tuple: # x (n, 96, 96, 3) uint8, y (n,) int64 with 1 for tumor, slide (n,) names
     "Patches in memory, without files"
-    _check_counts(n, slides)
+    _check_counts(n, slides, seed)
     x, y, slide = np.empty((n, PATCH, PATCH, 3), np.uint8), np.empty(n, np.int64), []
     for i, (rgb, label, name) in enumerate(iter_patches(n, slides, seed)):
         x[i], y[i] = rgb, label
@@ -503,7 +504,7 @@ def _write_patches(folder, patches, bar):
         if bar is not None: bar.update(1)
     return sorted(rows)
 
-# %% ../nbs/15_sample.ipynb #48157f5c
+# %% ../nbs/15_sample.ipynb #d9fa25c4
 def make_sample(
     dest, # Folder to make; it must not exist, or be empty
     n:int=2000, # How many labelled patches; a tenth as many more for `test`
@@ -512,7 +513,7 @@ def make_sample(
     progress:bool=False, # Show a progress bar on standard error
 )->Path: # The folder
     "Write a synthetic data set in the layout of Kaggle's Histopathologic Cancer Detection"
-    _check_counts(n, slides)
+    _check_counts(n, slides, seed)
     dest, n_test, test_slides = check_new(dest), max(1, n//10), max(1, slides//10)
     bar = progress_bar(n + n_test, 'making patches') if progress else None
     with write_beside(dest) as part:
