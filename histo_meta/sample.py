@@ -424,12 +424,13 @@ def pick_kind(
     edges = np.cumsum(list(KINDS.values()))
     return list(KINDS)[min(np.searchsorted(edges, step, 'right'), len(KINDS)-1)]
 
-# %% ../nbs/15_sample.ipynb #708634a0
+# %% ../nbs/15_sample.ipynb #e973973c
 def _check_counts(n, slides, seed):
     if not (isinstance(n, int) and n >= 1): raise InputError(f'n={n!r} patches; it must be a whole number, 1 or more')
     if not (isinstance(slides, int) and 1 <= slides <= n):
         raise InputError(f'slides={slides!r} with n={n}; it must be a whole number from 1 to n')
-    if not (isinstance(seed, int) and seed >= 0): raise InputError(f'seed={seed!r}; it must be a whole number, 0 or more')
+    if not (isinstance(seed, int) and seed >= 0):
+        raise InputError(f'seed={seed!r}; it must be a whole number, 0 or more')
 
 def iter_patches(
     n:int=2000, # How many patches
