@@ -10,9 +10,10 @@ __all__ = ['MIN_EVENTS', 'MIN_SLIDES', 'PREVALENCES', 'check_scores', 'Simulated
            'plot_calibration', 'plot_probabilities', 'decision_curve', 'plot_decision', 'subgroups', 'plot_forest',
            'compare', 'plot_compare', 'worst_mistakes', 'Evaluation', 'evaluate']
 
-# %% ../nbs/50_interpret.ipynb #6faf88bc
+# %% ../nbs/50_interpret.ipynb #f8c4b442
 from dataclasses import dataclass, replace
 from typing import NamedTuple
+from fastcore.basics import patch
 import numpy as np, pandas as pd
 from scipy import stats
 from scipy.integrate import trapezoid
@@ -218,7 +219,7 @@ def _boot_auc(y, p, slide, level, n_boot, seed):
 
 _methods = dict(delong=_delong, obuchowski=_obuchowski, bootstrap=_boot_auc)
 
-# %% ../nbs/50_interpret.ipynb #a5be6880
+# %% ../nbs/50_interpret.ipynb #997c11ff
 class Test(NamedTuple):
     "A paired test of two models"
     z:float
@@ -237,7 +238,7 @@ def delong_test(
     z = float(diff/np.sqrt(var)) if var > 0 else 0.
     return Test(z, float(2*stats.norm.sf(abs(z))))
 
-# %% ../nbs/50_interpret.ipynb #025e2bbb
+# %% ../nbs/50_interpret.ipynb #28134cbd
 def _size(y, slide=None):
     "What a figure was measured on, in words"
     of = '' if slide is None else f' from {len(pd.unique(slide)):,} slides'
@@ -248,6 +249,7 @@ def _title(ax, title, below):
     ax.set_title(title + '\n')
     ax.text(0, 1.015, below, transform=ax.transAxes, fontsize=8, color=COLORS['muted'], va='bottom')
 
+# %% ../nbs/50_interpret.ipynb #271e819b
 @theme()
 def plot_roc(
     y, # Labels (n,)
@@ -270,7 +272,7 @@ def plot_roc(
     ax.legend(loc='lower right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #f87dd0ba
+# %% ../nbs/50_interpret.ipynb #b9447904
 @theme()
 def plot_pr(
     y, # Labels (n,)
@@ -289,7 +291,7 @@ def plot_pr(
     ax.legend(loc='lower left', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #0374ad2b
+# %% ../nbs/50_interpret.ipynb #b6bd58c2
 def confusion(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -299,7 +301,7 @@ def confusion(
     y, p, _ = check_scores(y, p)
     return np.bincount(2*y + (p>=threshold), minlength=4).reshape(2, 2)
 
-# %% ../nbs/50_interpret.ipynb #40fa23c2
+# %% ../nbs/50_interpret.ipynb #d3154bc5
 @theme()
 def plot_confusion(
     y, # Labels (n,)
@@ -320,7 +322,7 @@ def plot_confusion(
     ax.grid(False); ax.spines[:].set_visible(False); ax.tick_params(length=0)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #30971b8a
+# %% ../nbs/50_interpret.ipynb #0c61bf2b
 def confusion_by_slide(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -335,7 +337,7 @@ def confusion_by_slide(
     table.insert(0, 'n', table.sum(axis=1))
     return table.assign(errors=table.fp+table.fn).sort_values('errors', ascending=False, kind='stable')
 
-# %% ../nbs/50_interpret.ipynb #6e4fafca
+# %% ../nbs/50_interpret.ipynb #2a40750f
 def _chooser(cuts, sens=None, spec=None, youden=False, cost=None, threshold=None):
     "The rule in words, and a function from counts (b,k) to the index of a cut; -1 is above all of them"
     given = [o for o in (sens, spec, youden or None, cost, threshold) if o is not None]
@@ -348,7 +350,7 @@ def _chooser(cuts, sens=None, spec=None, youden=False, cost=None, threshold=None
     sens = .99 if sens is None else sens
     return f'{100*sens:.4g} % sensitivity', lambda tp, fp: (tp >= sens*tp[..., -1:]-1e-9).argmax(-1)
 
-# %% ../nbs/50_interpret.ipynb #25b72e3f
+# %% ../nbs/50_interpret.ipynb #ddcb3978
 @dataclass(frozen=True, repr=False)
 class OperatingPoint:
     "A threshold, with what it does on some data"
@@ -371,7 +373,7 @@ class OperatingPoint:
 
     def __repr__(self): return f'{self.words}\nSensitivity {self.sensitivity}, specificity {self.specificity}.'
 
-# %% ../nbs/50_interpret.ipynb #4b3c218f
+# %% ../nbs/50_interpret.ipynb #f1270be1
 def _point_figures(tp, fp, choose):
     "Specificity and sensitivity (b,2) of each replicate at its own threshold"
     k = choose(tp, fp)
@@ -397,7 +399,7 @@ def _point(r, choose, rule, name, threshold, level, reps=None):
         est.append(e if threshold is not None else _widen(e, None if reps is None else reps[:, c], level))
     return OperatingPoint(cut, est[1], est[0], counts, tuple(n_eff), rule, name, name)
 
-# %% ../nbs/50_interpret.ipynb #d4c4a015
+# %% ../nbs/50_interpret.ipynb #08683e20
 def operating_point(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -419,7 +421,7 @@ def operating_point(
     reps = _bootstrap(lambda w: _point_figures(*r.counts(w), choose), r, n_boot, seed) if chosen else None
     return _point(r, choose, rule, name, threshold, level, reps)
 
-# %% ../nbs/50_interpret.ipynb #ab41f5e6
+# %% ../nbs/50_interpret.ipynb #192bdb21
 def apply_point(
     point:OperatingPoint, # Chosen on other data
     y, # Labels (n,)
@@ -432,7 +434,7 @@ def apply_point(
     tried = operating_point(y, p, threshold=point.threshold, slide=slide, level=level, name=name)
     return replace(tried, rule=point.rule, chosen_on=point.chosen_on)
 
-# %% ../nbs/50_interpret.ipynb #806fbf81
+# %% ../nbs/50_interpret.ipynb #01fe6f33
 def _logit_values(se, sp, prevalence):
     "Logit of the positive and of the negative predictive value"
     odds = prevalence/(1-prevalence)
@@ -455,7 +457,7 @@ def predictive_values(
     mid = np.array(_logit_values(se, sp, prevalence))
     return tuple(Estimate(*map(float, e), 'mercaldo') for e in zip(values, expit(mid-half), expit(mid+half)))
 
-# %% ../nbs/50_interpret.ipynb #e6c41e16
+# %% ../nbs/50_interpret.ipynb #f5092fcc
 def _bins(p, bins=10):
     "Bin of each patch: equal mass, ties together"
     return np.searchsorted(np.quantile(p, np.linspace(0, 1, bins+1))[1:-1], p)
@@ -475,7 +477,7 @@ def reliability(
         rows.append(dict(n=len(i), p=p[i].mean(), rate=e.value, lo=e.lo, hi=e.hi))
     return pd.DataFrame(rows)
 
-# %% ../nbs/50_interpret.ipynb #da763ebd
+# %% ../nbs/50_interpret.ipynb #5f2c3cb0
 def ece(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -485,7 +487,7 @@ def ece(
     t = reliability(y, p, bins=bins)
     return float((t.n*(t.p-t.rate).abs()).sum() / t.n.sum())
 
-# %% ../nbs/50_interpret.ipynb #ec1aea83
+# %% ../nbs/50_interpret.ipynb #0841a503
 class Brier(NamedTuple):
     "The Brier score and its parts: `miscalibration - discrimination + uncertainty`"
     score:float
@@ -504,7 +506,7 @@ def brier_parts(
     whole, best, base = score(p), score(IsotonicRegression().fit(p, y).predict(p)), score(y.mean())
     return Brier(whole, whole-best, base-best, base)
 
-# %% ../nbs/50_interpret.ipynb #2d1aa6cf
+# %% ../nbs/50_interpret.ipynb #576425e2
 def _log_odds(p): return logit(np.clip(p, 1e-7, 1-1e-7))  # what float32 can still tell from 0 and 1
 
 def _logistic(X, y, offset=0., slide=None):
@@ -524,6 +526,7 @@ def _wald(X, residual, inverse, slide):
     scores = pd.DataFrame(X*residual[:, None]).groupby(slide).sum().to_numpy()
     return inverse @ (scores.T@scores) @ inverse * len(scores)/max(1, len(scores)-1)
 
+# %% ../nbs/50_interpret.ipynb #15bc84f2
 class CalibrationLine(NamedTuple):
     "Slope (1 is best) and intercept (0 is best) of the calibration on the log-odds scale"
     slope:Estimate
@@ -543,7 +546,7 @@ def calibration_line(
         return Estimate(float(b[-1]), float(b[-1]-half), float(b[-1]+half), 'wald' if slide is None else 'wald, by slide')
     return CalibrationLine(wald(*_logistic(np.c_[one, x], y, slide=slide)), wald(*_logistic(one, y, offset=x, slide=slide)))
 
-# %% ../nbs/50_interpret.ipynb #fced86b0
+# %% ../nbs/50_interpret.ipynb #078a0d39
 def fit_temperature(
     y, # Labels (n,) of validation data
     p, # Probabilities of tumor (n,)
@@ -561,7 +564,7 @@ def apply_temperature(
     "Probabilities at another temperature"
     return expit(_log_odds(np.asarray(p, dtype=float))/t)
 
-# %% ../nbs/50_interpret.ipynb #72af9061
+# %% ../nbs/50_interpret.ipynb #cdd87ee6
 @theme()
 def plot_calibration(
     y, # Labels (n,)
@@ -585,7 +588,7 @@ def plot_calibration(
     ax.legend(loc='upper left', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #d772335f
+# %% ../nbs/50_interpret.ipynb #e541d20e
 @theme()
 def plot_probabilities(
     y, # Labels (n,)
@@ -602,7 +605,7 @@ def plot_probabilities(
     ax.legend(loc='upper center', fontsize=8.5, ncols=3, bbox_to_anchor=(.5, -.22))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #245e223e
+# %% ../nbs/50_interpret.ipynb #2b6518c3
 def decision_curve(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -616,7 +619,7 @@ def decision_curve(
     tp, fp = ((y==c).sum() - np.searchsorted(np.sort(p[y==c]), t) for c in (1, 0))
     return pd.DataFrame(dict(threshold=t, model=(tp - fp*price)/len(y), all=y.mean() - (1-y.mean())*price, none=0.))
 
-# %% ../nbs/50_interpret.ipynb #2366656e
+# %% ../nbs/50_interpret.ipynb #f5d70330
 @theme()
 def plot_decision(
     y, # Labels (n,)
@@ -635,7 +638,7 @@ def plot_decision(
     ax.legend(loc='upper right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #a2812780
+# %% ../nbs/50_interpret.ipynb #0e09866d
 def subgroups(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -660,7 +663,7 @@ def _group(y, p, threshold, slide, level):
         row.update({name: e.value, f'{name}_lo': e.lo, f'{name}_hi': e.hi})
     return row
 
-# %% ../nbs/50_interpret.ipynb #32743d04
+# %% ../nbs/50_interpret.ipynb #c8513415
 @theme()
 def plot_forest(
     table:pd.DataFrame, # From `subgroups`
@@ -683,7 +686,7 @@ def plot_forest(
            f'{len(shown)} of {len(table)} groups' + (', the worst' if len(shown) < len(t) else ''))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #f21c7205
+# %% ../nbs/50_interpret.ipynb #f1177eb2
 def compare(
     y, # Labels (n,)
     models:dict, # Name to probabilities (n,), all of the same patches; the first is the yardstick
@@ -702,7 +705,7 @@ def compare(
                           brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)), ece=ece(y, p))
     return pd.DataFrame(rows).T.rename_axis('model')
 
-# %% ../nbs/50_interpret.ipynb #64fb7efd
+# %% ../nbs/50_interpret.ipynb #864c3434
 @theme()
 def plot_compare(
     y, # Labels (n,)
@@ -721,7 +724,7 @@ def plot_compare(
     ax.legend(handles=lines, loc='lower right', fontsize=8)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #1beb0476
+# %% ../nbs/50_interpret.ipynb #a772d7b6
 def worst_mistakes(
     predictions:pd.DataFrame, # Columns `label` ('normal' or 'tumor') and `prob` (of tumor); others, such as `path`, stay
     n:int=20, # How many at most
@@ -734,7 +737,7 @@ def worst_mistakes(
     table = predictions.assign(called=np.where(called, 'tumor', 'normal'), loss=loss)
     return table[called != tumor].sort_values('loss', ascending=False, kind='stable').head(n).reset_index(drop=True)
 
-# %% ../nbs/50_interpret.ipynb #dd3f4fb8
+# %% ../nbs/50_interpret.ipynb #706c96d5
 _scores = ('average_precision', 'brier', 'log_loss', 'ece')
 
 def _scorer(r):
@@ -750,7 +753,7 @@ def _scorer(r):
                          np.abs(drawn-gaps).sum(-1)], axis=-1)
     return score
 
-# %% ../nbs/50_interpret.ipynb #24495a15
+# %% ../nbs/50_interpret.ipynb #03a94dfb
 def _intervals(values, reps, level):
     "The `_scores` as `Estimate`s, from values (5,) and replicates (n_boot,5)"
     if reps is None: return {k: Estimate(float(v)) for k, v in zip(_scores, values)}
@@ -758,7 +761,7 @@ def _intervals(values, reps, level):
     lo[3] = max(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #f39f4a8b
+# %% ../nbs/50_interpret.ipynb #4942d1f1
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
@@ -776,7 +779,7 @@ def _notes(y, p, slide, point):
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
 
-# %% ../nbs/50_interpret.ipynb #58c60d06
+# %% ../nbs/50_interpret.ipynb #9eaa9cd2
 def _json(o):
     "Plain Python for JSON: figures become dicts, NaN becomes None"
     if isinstance(o, Estimate): return _json(o._asdict())
@@ -786,7 +789,7 @@ def _json(o):
     if isinstance(o, (np.ndarray, np.generic)): return _json(o.tolist())
     return None if isinstance(o, float) and not np.isfinite(o) else o
 
-# %% ../nbs/50_interpret.ipynb #db141a81
+# %% ../nbs/50_interpret.ipynb #fe053d55
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     "Every figure on one set of predictions"
@@ -796,30 +799,36 @@ class Evaluation:
     def warnings(self): return self.metrics['warnings']
     def save(self, path): write_json(path, self.metrics)
 
-    def rows(self):
-        "Name and `Estimate` of the main figures"
-        m, op = self.metrics, self.metrics['operating_point']
-        figures = {'AUC': m['auc'], 'average precision': m['average_precision'], 'Brier score': m['brier'], 'log loss': m['log_loss'],
-                   'calibration error': m['ece'], 'calibration slope': m['calibration']['slope'], 'sensitivity': op['sensitivity'],
-                   'specificity': op['specificity']}
-        return {name: Estimate(**e) for name, e in figures.items()}
+# %% ../nbs/50_interpret.ipynb #18b80106
+@patch
+def rows(self:Evaluation):
+    "Name and `Estimate` of the main figures"
+    m, op = self.metrics, self.metrics['operating_point']
+    figures = {'AUC': m['auc'], 'average precision': m['average_precision'], 'Brier score': m['brier'], 'log loss': m['log_loss'],
+               'calibration error': m['ece'], 'calibration slope': m['calibration']['slope'], 'sensitivity': op['sensitivity'],
+               'specificity': op['specificity']}
+    return {name: Estimate(**e) for name, e in figures.items()}
 
-    def _head(self):
-        m = self.metrics
-        slides = f" from {m['slides']:,} slides" if m['slides'] else ''
-        return f"{m['n']:,} patches{slides}, {m['events']:,} tumor; accuracy {m['accuracy']:.3f} at 0.5; {m['level']:.0%} intervals"
+@patch
+def _head(self:Evaluation):
+    m = self.metrics
+    slides = f" from {m['slides']:,} slides" if m['slides'] else ''
+    return f"{m['n']:,} patches{slides}, {m['events']:,} tumor; accuracy {m['accuracy']:.3f} at 0.5; {m['level']:.0%} intervals"
 
-    def __repr__(self):
-        body = [f'{name:18} {e}' for name, e in self.rows().items()]
-        return '\n'.join([self._head(), *body, self.metrics['operating_point']['words'], *(f'! {w}' for w in self.warnings)])
+# %% ../nbs/50_interpret.ipynb #f664da95
+@patch
+def __repr__(self:Evaluation):
+    body = [f'{name:18} {e}' for name, e in self.rows().items()]
+    return '\n'.join([self._head(), *body, self.metrics['operating_point']['words'], *(f'! {w}' for w in self.warnings)])
 
-    def _repr_markdown_(self):
-        body = [f'| {name} | {e} | {e.method} |' for name, e in self.rows().items()]
-        notes = ''.join(f'\n- **Note:** {w}' for w in self.warnings)
-        return '\n'.join([self._head() + '\n', '| figure | value (interval) | interval by |', '|---|---|---|', *body,
-                          '\n' + self.metrics['operating_point']['words'] + '\n' + notes])
+@patch
+def _repr_markdown_(self:Evaluation):
+    body = [f'| {name} | {e} | {e.method} |' for name, e in self.rows().items()]
+    notes = ''.join(f'\n- **Note:** {w}' for w in self.warnings)
+    return '\n'.join([self._head() + '\n', '| figure | value (interval) | interval by |', '|---|---|---|', *body,
+                      '\n' + self.metrics['operating_point']['words'] + '\n' + notes])
 
-# %% ../nbs/50_interpret.ipynb #4b5fb3e7
+# %% ../nbs/50_interpret.ipynb #06d739c3
 PREVALENCES = (.01, .05, .1, .2, .5) # Shares of tumor at which predictive values are given
 
 def evaluate(
@@ -845,7 +854,7 @@ def evaluate(
         subgroups=[] if slide is None else subgroups(y, p, slide, point.threshold, level=level).reset_index(names='group'),
         warnings=_notes(y, p, slide, point))), point)
 
-# %% ../nbs/50_interpret.ipynb #5eb2db38
+# %% ../nbs/50_interpret.ipynb #920fa196
 def _bootstrapped(r, threshold, level, n_boot, seed, name):
     "The `_scores` as `Estimate`s, and the operating point, from one bootstrap"
     given = threshold if isinstance(threshold, OperatingPoint) else None
