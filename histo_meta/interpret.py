@@ -84,7 +84,7 @@ class Estimate(NamedTuple):
         if self.lo is None or np.isnan(self.lo): return f'{self.value:.3f}'
         return f'{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})'
 
-# %% ../nbs/50_interpret.ipynb #25098d74
+# %% ../nbs/50_interpret.ipynb #5163288c
 def wilson(
     k, # How many were right
     n, # Out of how many
@@ -97,7 +97,7 @@ def wilson(
         rate = np.divide(k, n)
         mid = (rate + z*z/(2*n_eff)) / (1 + z*z/n_eff)
         half = z/(1 + z*z/n_eff) * np.sqrt(rate*(1-rate)/n_eff + z*z/(4*n_eff**2))
-    return Estimate(*(v.tolist() for v in (rate, np.maximum(mid-half, 0), np.minimum(mid+half, 1))), 'wilson')
+    return Estimate(float(rate), float(np.fmin(mid-half, rate)), float(np.fmax(mid+half, rate)), 'wilson')
 
 # %% ../nbs/50_interpret.ipynb #7dc0cd13
 def effective_n(
@@ -122,7 +122,7 @@ def _placements(y, p):
     out[~pos] = 1 - (rank[~pos] - stats.rankdata(p[~pos])) / pos.sum()
     return out
 
-# %% ../nbs/50_interpret.ipynb #30a9f27e
+# %% ../nbs/50_interpret.ipynb #d9fb058c
 def _auc_variance(y, v, slide=None):
     "Variance of the mean placement from placements `v` (or differences of two models' placements)"
     codes = np.arange(len(y)) if slide is None else pd.factorize(slide)[0]
@@ -133,7 +133,7 @@ def _auc_variance(y, v, slide=None):
         k = len(np.unique(codes[mine]))
         total += k/(k-1) * (d@d) if k > 1 else np.nan
         part.append(d)
-    if slide is None: return total
+    if slide is None or np.isnan(total): return total
     return total + 2*len(d)/(len(d)-1) * (part[0]@part[1])
 
 # %% ../nbs/50_interpret.ipynb #45af7751
@@ -199,11 +199,11 @@ def auc_ci(
     if method == 'obuchowski' and slide is None: raise InputError("'obuchowski' needs slides; give them, or use 'delong'")
     return AUC(*_methods[method](y, p, slide, level, n_boot, seed))
 
-# %% ../nbs/50_interpret.ipynb #2eb033e2
+# %% ../nbs/50_interpret.ipynb #f1d4dc0d
 def _delong(y, p, slide, level, n_boot, seed):
     v = _placements(y, p)
     auc, half = v[y==1].mean(), stats.norm.ppf((1+level)/2)*np.sqrt(_auc_variance(y, v))
-    return float(auc), float(max(0, auc-half)), float(min(1, auc+half))
+    return float(auc), *np.clip([auc-half, auc+half], 0, 1).tolist()
 
 def _obuchowski(y, p, slide, level, n_boot, seed):
     v, df = _placements(y, p), max(1, min(pd.unique(slide[y==c]).size for c in (0,1)) - 1)
@@ -434,7 +434,7 @@ def apply_point(
     tried = operating_point(y, p, threshold=point.threshold, slide=slide, level=level, name=name)
     return replace(tried, rule=point.rule, chosen_on=point.chosen_on)
 
-# %% ../nbs/50_interpret.ipynb #01fe6f33
+# %% ../nbs/50_interpret.ipynb #cc6098a4
 def _logit_values(se, sp, prevalence):
     "Logit of the positive and of the negative predictive value"
     odds = prevalence/(1-prevalence)
@@ -455,7 +455,8 @@ def predictive_values(
         n0, n1 = n0 + z*z, n1 + z*z
     half = z*np.sqrt([(1-se)/(se*n1) + sp/((1-sp)*n0), se/((1-se)*n1) + (1-sp)/(sp*n0)])
     mid = np.array(_logit_values(se, sp, prevalence))
-    return tuple(Estimate(*map(float, e), 'mercaldo') for e in zip(values, expit(mid-half), expit(mid+half)))
+    lo, hi = np.fmin(expit(mid-half), values), np.fmax(expit(mid+half), values)
+    return tuple(Estimate(*map(float, e), 'mercaldo') for e in zip(values, lo, hi))
 
 # %% ../nbs/50_interpret.ipynb #f5092fcc
 def _bins(p, bins=10):
@@ -761,13 +762,14 @@ def _intervals(values, reps, level):
     lo[3] = max(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #4942d1f1
+# %% ../nbs/50_interpret.ipynb #7d13d60c
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
 def _notes(y, p, slide, point):
     rare = min(y.sum(), (1-y).sum())
     notes = [f'only {rare} patches of the rarer class: every interval is wide'] if rare < MIN_EVENTS else []
+    if p[y==1].min() > p[y==0].max(): notes.append('the classes do not overlap: intervals of the AUC and the calibration mean nothing')
     if len(np.unique(p)) == 1: notes.append('all probabilities are equal: the model tells nothing apart')
     if point.chosen_on == point.applied_to and point.rule != 'fixed beforehand':
         notes.append('the threshold was chosen on the data it is tried on: its figures are optimistic')
