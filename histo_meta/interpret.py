@@ -421,7 +421,7 @@ def operating_point(
     reps = _bootstrap(lambda w: _point_figures(*r.counts(w), choose), r, n_boot, seed) if chosen else None
     return _point(r, choose, rule, name, threshold, level, reps)
 
-# %% ../nbs/50_interpret.ipynb #192bdb21
+# %% ../nbs/50_interpret.ipynb #b828ebd6
 def apply_point(
     point:OperatingPoint, # Chosen on other data
     y, # Labels (n,)
@@ -434,7 +434,7 @@ def apply_point(
     tried = operating_point(y, p, threshold=point.threshold, slide=slide, level=level, name=name)
     return replace(tried, rule=point.rule, chosen_on=point.chosen_on)
 
-# %% ../nbs/50_interpret.ipynb #cc6098a4
+# %% ../nbs/50_interpret.ipynb #91a94b90
 def _logit_values(se, sp, prevalence):
     "Logit of the positive and of the negative predictive value"
     odds = prevalence/(1-prevalence)
@@ -458,7 +458,7 @@ def predictive_values(
     lo, hi = np.fmin(expit(mid-half), values), np.fmax(expit(mid+half), values)
     return tuple(Estimate(*map(float, e), 'mercaldo') for e in zip(values, lo, hi))
 
-# %% ../nbs/50_interpret.ipynb #f5092fcc
+# %% ../nbs/50_interpret.ipynb #20ef6f9d
 def _bins(p, bins=10):
     "Bin of each patch: equal mass, ties together"
     return np.searchsorted(np.quantile(p, np.linspace(0, 1, bins+1))[1:-1], p)
@@ -478,7 +478,7 @@ def reliability(
         rows.append(dict(n=len(i), p=p[i].mean(), rate=e.value, lo=e.lo, hi=e.hi))
     return pd.DataFrame(rows)
 
-# %% ../nbs/50_interpret.ipynb #5f2c3cb0
+# %% ../nbs/50_interpret.ipynb #71f62f6d
 def ece(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -488,7 +488,7 @@ def ece(
     t = reliability(y, p, bins=bins)
     return float((t.n*(t.p-t.rate).abs()).sum() / t.n.sum())
 
-# %% ../nbs/50_interpret.ipynb #0841a503
+# %% ../nbs/50_interpret.ipynb #79a1f44a
 class Brier(NamedTuple):
     "The Brier score and its parts: `miscalibration - discrimination + uncertainty`"
     score:float
@@ -507,7 +507,7 @@ def brier_parts(
     whole, best, base = score(p), score(IsotonicRegression().fit(p, y).predict(p)), score(y.mean())
     return Brier(whole, whole-best, base-best, base)
 
-# %% ../nbs/50_interpret.ipynb #576425e2
+# %% ../nbs/50_interpret.ipynb #93b32c13
 def _log_odds(p): return logit(np.clip(p, 1e-7, 1-1e-7))  # what float32 can still tell from 0 and 1
 
 def _logistic(X, y, offset=0., slide=None):
@@ -527,7 +527,7 @@ def _wald(X, residual, inverse, slide):
     scores = pd.DataFrame(X*residual[:, None]).groupby(slide).sum().to_numpy()
     return inverse @ (scores.T@scores) @ inverse * len(scores)/max(1, len(scores)-1)
 
-# %% ../nbs/50_interpret.ipynb #15bc84f2
+# %% ../nbs/50_interpret.ipynb #67a24aa0
 class CalibrationLine(NamedTuple):
     "Slope (1 is best) and intercept (0 is best) of the calibration on the log-odds scale"
     slope:Estimate
@@ -547,7 +547,7 @@ def calibration_line(
         return Estimate(float(b[-1]), float(b[-1]-half), float(b[-1]+half), 'wald' if slide is None else 'wald, by slide')
     return CalibrationLine(wald(*_logistic(np.c_[one, x], y, slide=slide)), wald(*_logistic(one, y, offset=x, slide=slide)))
 
-# %% ../nbs/50_interpret.ipynb #078a0d39
+# %% ../nbs/50_interpret.ipynb #29925236
 def fit_temperature(
     y, # Labels (n,) of validation data
     p, # Probabilities of tumor (n,)
@@ -565,7 +565,7 @@ def apply_temperature(
     "Probabilities at another temperature"
     return expit(_log_odds(np.asarray(p, dtype=float))/t)
 
-# %% ../nbs/50_interpret.ipynb #cdd87ee6
+# %% ../nbs/50_interpret.ipynb #07c17696
 @theme()
 def plot_calibration(
     y, # Labels (n,)
@@ -589,7 +589,7 @@ def plot_calibration(
     ax.legend(loc='upper left', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #e541d20e
+# %% ../nbs/50_interpret.ipynb #d1a95e46
 @theme()
 def plot_probabilities(
     y, # Labels (n,)
@@ -606,7 +606,7 @@ def plot_probabilities(
     ax.legend(loc='upper center', fontsize=8.5, ncols=3, bbox_to_anchor=(.5, -.22))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #2b6518c3
+# %% ../nbs/50_interpret.ipynb #2eacb884
 def decision_curve(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -620,7 +620,7 @@ def decision_curve(
     tp, fp = ((y==c).sum() - np.searchsorted(np.sort(p[y==c]), t) for c in (1, 0))
     return pd.DataFrame(dict(threshold=t, model=(tp - fp*price)/len(y), all=y.mean() - (1-y.mean())*price, none=0.))
 
-# %% ../nbs/50_interpret.ipynb #f5d70330
+# %% ../nbs/50_interpret.ipynb #1aa0bef5
 @theme()
 def plot_decision(
     y, # Labels (n,)
@@ -639,7 +639,7 @@ def plot_decision(
     ax.legend(loc='upper right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #0e09866d
+# %% ../nbs/50_interpret.ipynb #469a3be1
 def subgroups(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -664,7 +664,7 @@ def _group(y, p, threshold, slide, level):
         row.update({name: e.value, f'{name}_lo': e.lo, f'{name}_hi': e.hi})
     return row
 
-# %% ../nbs/50_interpret.ipynb #c8513415
+# %% ../nbs/50_interpret.ipynb #dd81e125
 @theme()
 def plot_forest(
     table:pd.DataFrame, # From `subgroups`
@@ -687,7 +687,7 @@ def plot_forest(
            f'{len(shown)} of {len(table)} groups' + (', the worst' if len(shown) < len(t) else ''))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #f1177eb2
+# %% ../nbs/50_interpret.ipynb #8470f2c0
 def compare(
     y, # Labels (n,)
     models:dict, # Name to probabilities (n,), all of the same patches; the first is the yardstick
@@ -706,7 +706,7 @@ def compare(
                           brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)), ece=ece(y, p))
     return pd.DataFrame(rows).T.rename_axis('model')
 
-# %% ../nbs/50_interpret.ipynb #864c3434
+# %% ../nbs/50_interpret.ipynb #8e30742e
 @theme()
 def plot_compare(
     y, # Labels (n,)
@@ -725,7 +725,7 @@ def plot_compare(
     ax.legend(handles=lines, loc='lower right', fontsize=8)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #a772d7b6
+# %% ../nbs/50_interpret.ipynb #40ade28c
 def worst_mistakes(
     predictions:pd.DataFrame, # Columns `label` ('normal' or 'tumor') and `prob` (of tumor); others, such as `path`, stay
     n:int=20, # How many at most
@@ -738,7 +738,7 @@ def worst_mistakes(
     table = predictions.assign(called=np.where(called, 'tumor', 'normal'), loss=loss)
     return table[called != tumor].sort_values('loss', ascending=False, kind='stable').head(n).reset_index(drop=True)
 
-# %% ../nbs/50_interpret.ipynb #706c96d5
+# %% ../nbs/50_interpret.ipynb #f66c700b
 _scores = ('average_precision', 'brier', 'log_loss', 'ece')
 
 def _scorer(r):
@@ -754,7 +754,7 @@ def _scorer(r):
                          np.abs(drawn-gaps).sum(-1)], axis=-1)
     return score
 
-# %% ../nbs/50_interpret.ipynb #03a94dfb
+# %% ../nbs/50_interpret.ipynb #cb16d739
 def _intervals(values, reps, level):
     "The `_scores` as `Estimate`s, from values (5,) and replicates (n_boot,5)"
     if reps is None: return {k: Estimate(float(v)) for k, v in zip(_scores, values)}
@@ -762,7 +762,7 @@ def _intervals(values, reps, level):
     lo[3] = max(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #7d13d60c
+# %% ../nbs/50_interpret.ipynb #24a0cdf9
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
@@ -781,7 +781,7 @@ def _notes(y, p, slide, point):
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
 
-# %% ../nbs/50_interpret.ipynb #9eaa9cd2
+# %% ../nbs/50_interpret.ipynb #093bd77f
 def _json(o):
     "Plain Python for JSON: figures become dicts, NaN becomes None"
     if isinstance(o, Estimate): return _json(o._asdict())
@@ -791,7 +791,7 @@ def _json(o):
     if isinstance(o, (np.ndarray, np.generic)): return _json(o.tolist())
     return None if isinstance(o, float) and not np.isfinite(o) else o
 
-# %% ../nbs/50_interpret.ipynb #fe053d55
+# %% ../nbs/50_interpret.ipynb #2a5da22a
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     "Every figure on one set of predictions"
@@ -801,7 +801,7 @@ class Evaluation:
     def warnings(self): return self.metrics['warnings']
     def save(self, path): write_json(path, self.metrics)
 
-# %% ../nbs/50_interpret.ipynb #18b80106
+# %% ../nbs/50_interpret.ipynb #b7fee0de
 @patch
 def rows(self:Evaluation):
     "Name and `Estimate` of the main figures"
@@ -817,7 +817,7 @@ def _head(self:Evaluation):
     slides = f" from {m['slides']:,} slides" if m['slides'] else ''
     return f"{m['n']:,} patches{slides}, {m['events']:,} tumor; accuracy {m['accuracy']:.3f} at 0.5; {m['level']:.0%} intervals"
 
-# %% ../nbs/50_interpret.ipynb #f664da95
+# %% ../nbs/50_interpret.ipynb #dd1359c2
 @patch
 def __repr__(self:Evaluation):
     body = [f'{name:18} {e}' for name, e in self.rows().items()]
@@ -830,7 +830,7 @@ def _repr_markdown_(self:Evaluation):
     return '\n'.join([self._head() + '\n', '| figure | value (interval) | interval by |', '|---|---|---|', *body,
                       '\n' + self.metrics['operating_point']['words'] + '\n' + notes])
 
-# %% ../nbs/50_interpret.ipynb #06d739c3
+# %% ../nbs/50_interpret.ipynb #bf670963
 PREVALENCES = (.01, .05, .1, .2, .5) # Shares of tumor at which predictive values are given
 
 def evaluate(
@@ -856,7 +856,7 @@ def evaluate(
         subgroups=[] if slide is None else subgroups(y, p, slide, point.threshold, level=level).reset_index(names='group'),
         warnings=_notes(y, p, slide, point))), point)
 
-# %% ../nbs/50_interpret.ipynb #920fa196
+# %% ../nbs/50_interpret.ipynb #704fbc26
 def _bootstrapped(r, threshold, level, n_boot, seed, name):
     "The `_scores` as `Estimate`s, and the operating point, from one bootstrap"
     given = threshold if isinstance(threshold, OperatingPoint) else None
