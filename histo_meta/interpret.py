@@ -136,7 +136,7 @@ def _auc_variance(y, v, slide=None):
     if slide is None or np.isnan(total): return total
     return total + 2*len(d)/(len(d)-1) * (part[0]@part[1])
 
-# %% ../nbs/50_interpret.ipynb #45af7751
+# %% ../nbs/50_interpret.ipynb #0d2f2ce2
 class _Ranked:
     "Patches from the highest probability down, and the places where a run of tied values ends"
     def __init__(self, y, p, slide=None):
@@ -145,6 +145,8 @@ class _Ranked:
         self.codes = None if slide is None else pd.factorize(slide[order])[0]
         self.ends = np.flatnonzero(np.diff(self.p, append=-1.))
         self.cuts = self.p[self.ends]
+        drawn = np.arange(len(p)) if slide is None else self.codes
+        self.units = min(len(np.unique(drawn[self.y==c])) for c in (0, 1))
 
     def counts(self, w):
         "Weighted true and false positives (b,k) if all from each distinct value up are called tumor; `w` is (b,n)"
@@ -170,13 +172,21 @@ def _bootstrap(figures, r, n_boot, seed):
     with np.errstate(divide='ignore', invalid='ignore'):
         return np.concatenate([figures(w) for w in _weights(r, n_boot, seed)])
 
-# %% ../nbs/50_interpret.ipynb #5bbf72ca
+# %% ../nbs/50_interpret.ipynb #cf55e425
+def _percentiles(r, reps, level):
+    "Ends (2,...) of the interval that replicates (n_boot,...) give, further out the fewer units there are"
+    k = r.units
+    if k < 2: return np.full((2, *reps.shape[1:]), np.nan)
+    tail = stats.norm.cdf(-stats.t.ppf((1+level)/2, k-1)*np.sqrt(k/(k-1)))
+    return np.nanquantile(reps, [tail, 1-tail], axis=0)
+
+# %% ../nbs/50_interpret.ipynb #2b87715d
 def _area(tp, fp):
     "Area under the ROC curve (b,) of counts (b,k)"
     first = tp[..., 0]*fp[..., 0]/2
     return (trapezoid(tp, fp, axis=-1) + first) / (tp[..., -1]*fp[..., -1])
 
-# %% ../nbs/50_interpret.ipynb #665feb09
+# %% ../nbs/50_interpret.ipynb #04135604
 class AUC(NamedTuple):
     "Area under the ROC curve with its interval"
     auc:float
@@ -199,7 +209,7 @@ def auc_ci(
     if method == 'obuchowski' and slide is None: raise InputError("'obuchowski' needs slides; give them, or use 'delong'")
     return AUC(*_methods[method](y, p, slide, level, n_boot, seed))
 
-# %% ../nbs/50_interpret.ipynb #f1d4dc0d
+# %% ../nbs/50_interpret.ipynb #394226ab
 def _delong(y, p, slide, level, n_boot, seed):
     v = _placements(y, p)
     auc, half = v[y==1].mean(), stats.norm.ppf((1+level)/2)*np.sqrt(_auc_variance(y, v))
@@ -215,11 +225,11 @@ def _obuchowski(y, p, slide, level, n_boot, seed):
 def _boot_auc(y, p, slide, level, n_boot, seed):
     r = _Ranked(y, p, slide)
     reps = _bootstrap(lambda w: _area(*r.counts(w)), r, n_boot, seed)
-    return float(_area(*r.counts(np.ones(len(y))))), *map(float, np.nanquantile(reps, [(1-level)/2, (1+level)/2]))
+    return float(_area(*r.counts(np.ones(len(y))))), *map(float, _percentiles(r, reps, level))
 
 _methods = dict(delong=_delong, obuchowski=_obuchowski, bootstrap=_boot_auc)
 
-# %% ../nbs/50_interpret.ipynb #997c11ff
+# %% ../nbs/50_interpret.ipynb #b6522780
 class Test(NamedTuple):
     "A paired test of two models"
     z:float
@@ -238,7 +248,7 @@ def delong_test(
     z = float(diff/np.sqrt(var)) if var > 0 else 0.
     return Test(z, float(2*stats.norm.sf(abs(z))))
 
-# %% ../nbs/50_interpret.ipynb #28134cbd
+# %% ../nbs/50_interpret.ipynb #49c589e0
 def _size(y, slide=None):
     "What a figure was measured on, in words"
     of = '' if slide is None else f' from {len(pd.unique(slide)):,} slides'
@@ -249,7 +259,7 @@ def _title(ax, title, below):
     ax.set_title(title + '\n')
     ax.text(0, 1.015, below, transform=ax.transAxes, fontsize=8, color=COLORS['muted'], va='bottom')
 
-# %% ../nbs/50_interpret.ipynb #271e819b
+# %% ../nbs/50_interpret.ipynb #0f0a4d35
 @theme()
 def plot_roc(
     y, # Labels (n,)
@@ -272,7 +282,7 @@ def plot_roc(
     ax.legend(loc='lower right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #b9447904
+# %% ../nbs/50_interpret.ipynb #9aded7f6
 @theme()
 def plot_pr(
     y, # Labels (n,)
@@ -291,7 +301,7 @@ def plot_pr(
     ax.legend(loc='lower left', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #b6bd58c2
+# %% ../nbs/50_interpret.ipynb #e3c677ac
 def confusion(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -301,7 +311,7 @@ def confusion(
     y, p, _ = check_scores(y, p)
     return np.bincount(2*y + (p>=threshold), minlength=4).reshape(2, 2)
 
-# %% ../nbs/50_interpret.ipynb #d3154bc5
+# %% ../nbs/50_interpret.ipynb #38863c8e
 @theme()
 def plot_confusion(
     y, # Labels (n,)
@@ -322,7 +332,7 @@ def plot_confusion(
     ax.grid(False); ax.spines[:].set_visible(False); ax.tick_params(length=0)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #0c61bf2b
+# %% ../nbs/50_interpret.ipynb #30971b8a
 def confusion_by_slide(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -337,7 +347,7 @@ def confusion_by_slide(
     table.insert(0, 'n', table.sum(axis=1))
     return table.assign(errors=table.fp+table.fn).sort_values('errors', ascending=False, kind='stable')
 
-# %% ../nbs/50_interpret.ipynb #2a40750f
+# %% ../nbs/50_interpret.ipynb #6e4fafca
 def _chooser(cuts, sens=None, spec=None, youden=False, cost=None, threshold=None):
     "The rule in words, and a function from counts (b,k) to the index of a cut; -1 is above all of them"
     given = [o for o in (sens, spec, youden or None, cost, threshold) if o is not None]
@@ -350,7 +360,7 @@ def _chooser(cuts, sens=None, spec=None, youden=False, cost=None, threshold=None
     sens = .99 if sens is None else sens
     return f'{100*sens:.4g} % sensitivity', lambda tp, fp: (tp >= sens*tp[..., -1:]-1e-9).argmax(-1)
 
-# %% ../nbs/50_interpret.ipynb #ddcb3978
+# %% ../nbs/50_interpret.ipynb #25b72e3f
 @dataclass(frozen=True, repr=False)
 class OperatingPoint:
     "A threshold, with what it does on some data"
@@ -373,17 +383,17 @@ class OperatingPoint:
 
     def __repr__(self): return f'{self.words}\nSensitivity {self.sensitivity}, specificity {self.specificity}.'
 
-# %% ../nbs/50_interpret.ipynb #f1270be1
+# %% ../nbs/50_interpret.ipynb #c332fcd3
 def _point_figures(tp, fp, choose):
     "Specificity and sensitivity (b,2) of each replicate at its own threshold"
     k = choose(tp, fp)
     def rate(c): return np.where(k<0, 0, np.take_along_axis(c, np.maximum(k, 0)[:, None], -1)[:, 0]) / c[:, -1]
     return np.stack([1-rate(fp), rate(tp)], axis=-1)
 
-def _widen(e, reps, level):
+def _widen(e, r, reps, level):
     "`e` with an interval that also holds the percentile interval of the replicates; without replicates, none"
     if reps is None: return Estimate(e.value)
-    lo, hi = np.nanquantile(reps, [(1-level)/2, (1+level)/2])
+    lo, hi = _percentiles(r, reps, level)
     return Estimate(e.value, float(min(e.lo, lo)), float(max(e.hi, hi)), 'bootstrap, wilson')
 
 def _point(r, choose, rule, name, threshold, level, reps=None):
@@ -396,10 +406,10 @@ def _point(r, choose, rule, name, threshold, level, reps=None):
         hit = called[r.y==c] == c
         n_eff.append(effective_n(hit, None if r.codes is None else r.codes[r.y==c]))
         e = wilson(hit.sum(), len(hit), level, n_eff[-1])
-        est.append(e if threshold is not None else _widen(e, None if reps is None else reps[:, c], level))
+        est.append(e if threshold is not None else _widen(e, r, None if reps is None else reps[:, c], level))
     return OperatingPoint(cut, est[1], est[0], counts, tuple(n_eff), rule, name, name)
 
-# %% ../nbs/50_interpret.ipynb #08683e20
+# %% ../nbs/50_interpret.ipynb #d4c4a015
 def operating_point(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -421,7 +431,7 @@ def operating_point(
     reps = _bootstrap(lambda w: _point_figures(*r.counts(w), choose), r, n_boot, seed) if chosen else None
     return _point(r, choose, rule, name, threshold, level, reps)
 
-# %% ../nbs/50_interpret.ipynb #b828ebd6
+# %% ../nbs/50_interpret.ipynb #9e526537
 def apply_point(
     point:OperatingPoint, # Chosen on other data
     y, # Labels (n,)
@@ -434,7 +444,7 @@ def apply_point(
     tried = operating_point(y, p, threshold=point.threshold, slide=slide, level=level, name=name)
     return replace(tried, rule=point.rule, chosen_on=point.chosen_on)
 
-# %% ../nbs/50_interpret.ipynb #91a94b90
+# %% ../nbs/50_interpret.ipynb #6221d9dd
 def _logit_values(se, sp, prevalence):
     "Logit of the positive and of the negative predictive value"
     odds = prevalence/(1-prevalence)
@@ -458,7 +468,7 @@ def predictive_values(
     lo, hi = np.fmin(expit(mid-half), values), np.fmax(expit(mid+half), values)
     return tuple(Estimate(*map(float, e), 'mercaldo') for e in zip(values, lo, hi))
 
-# %% ../nbs/50_interpret.ipynb #20ef6f9d
+# %% ../nbs/50_interpret.ipynb #996b47ab
 def _bins(p, bins=10):
     "Bin of each patch: equal mass, ties together"
     return np.searchsorted(np.quantile(p, np.linspace(0, 1, bins+1))[1:-1], p)
@@ -478,7 +488,7 @@ def reliability(
         rows.append(dict(n=len(i), p=p[i].mean(), rate=e.value, lo=e.lo, hi=e.hi))
     return pd.DataFrame(rows)
 
-# %% ../nbs/50_interpret.ipynb #71f62f6d
+# %% ../nbs/50_interpret.ipynb #ee9ad283
 def ece(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -488,7 +498,7 @@ def ece(
     t = reliability(y, p, bins=bins)
     return float((t.n*(t.p-t.rate).abs()).sum() / t.n.sum())
 
-# %% ../nbs/50_interpret.ipynb #79a1f44a
+# %% ../nbs/50_interpret.ipynb #2870a483
 class Brier(NamedTuple):
     "The Brier score and its parts: `miscalibration - discrimination + uncertainty`"
     score:float
@@ -507,7 +517,7 @@ def brier_parts(
     whole, best, base = score(p), score(IsotonicRegression().fit(p, y).predict(p)), score(y.mean())
     return Brier(whole, whole-best, base-best, base)
 
-# %% ../nbs/50_interpret.ipynb #93b32c13
+# %% ../nbs/50_interpret.ipynb #9f653b00
 def _log_odds(p): return logit(np.clip(p, 1e-7, 1-1e-7))  # what float32 can still tell from 0 and 1
 
 def _logistic(X, y, offset=0., slide=None):
@@ -527,7 +537,7 @@ def _wald(X, residual, inverse, slide):
     scores = pd.DataFrame(X*residual[:, None]).groupby(slide).sum().to_numpy()
     return inverse @ (scores.T@scores) @ inverse * len(scores)/max(1, len(scores)-1)
 
-# %% ../nbs/50_interpret.ipynb #67a24aa0
+# %% ../nbs/50_interpret.ipynb #f75d6c8d
 class CalibrationLine(NamedTuple):
     "Slope (1 is best) and intercept (0 is best) of the calibration on the log-odds scale"
     slope:Estimate
@@ -547,7 +557,7 @@ def calibration_line(
         return Estimate(float(b[-1]), float(b[-1]-half), float(b[-1]+half), 'wald' if slide is None else 'wald, by slide')
     return CalibrationLine(wald(*_logistic(np.c_[one, x], y, slide=slide)), wald(*_logistic(one, y, offset=x, slide=slide)))
 
-# %% ../nbs/50_interpret.ipynb #29925236
+# %% ../nbs/50_interpret.ipynb #fced86b0
 def fit_temperature(
     y, # Labels (n,) of validation data
     p, # Probabilities of tumor (n,)
@@ -565,7 +575,7 @@ def apply_temperature(
     "Probabilities at another temperature"
     return expit(_log_odds(np.asarray(p, dtype=float))/t)
 
-# %% ../nbs/50_interpret.ipynb #07c17696
+# %% ../nbs/50_interpret.ipynb #8ecf7c8d
 @theme()
 def plot_calibration(
     y, # Labels (n,)
@@ -589,7 +599,7 @@ def plot_calibration(
     ax.legend(loc='upper left', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #d1a95e46
+# %% ../nbs/50_interpret.ipynb #d772335f
 @theme()
 def plot_probabilities(
     y, # Labels (n,)
@@ -606,7 +616,7 @@ def plot_probabilities(
     ax.legend(loc='upper center', fontsize=8.5, ncols=3, bbox_to_anchor=(.5, -.22))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #2eacb884
+# %% ../nbs/50_interpret.ipynb #cbea867b
 def decision_curve(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -620,7 +630,7 @@ def decision_curve(
     tp, fp = ((y==c).sum() - np.searchsorted(np.sort(p[y==c]), t) for c in (1, 0))
     return pd.DataFrame(dict(threshold=t, model=(tp - fp*price)/len(y), all=y.mean() - (1-y.mean())*price, none=0.))
 
-# %% ../nbs/50_interpret.ipynb #1aa0bef5
+# %% ../nbs/50_interpret.ipynb #e2806cf9
 @theme()
 def plot_decision(
     y, # Labels (n,)
@@ -639,7 +649,7 @@ def plot_decision(
     ax.legend(loc='upper right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #469a3be1
+# %% ../nbs/50_interpret.ipynb #939a5614
 def subgroups(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -664,7 +674,7 @@ def _group(y, p, threshold, slide, level):
         row.update({name: e.value, f'{name}_lo': e.lo, f'{name}_hi': e.hi})
     return row
 
-# %% ../nbs/50_interpret.ipynb #dd81e125
+# %% ../nbs/50_interpret.ipynb #4e417514
 @theme()
 def plot_forest(
     table:pd.DataFrame, # From `subgroups`
@@ -687,7 +697,7 @@ def plot_forest(
            f'{len(shown)} of {len(table)} groups' + (', the worst' if len(shown) < len(t) else ''))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #8470f2c0
+# %% ../nbs/50_interpret.ipynb #0a23c285
 def compare(
     y, # Labels (n,)
     models:dict, # Name to probabilities (n,), all of the same patches; the first is the yardstick
@@ -706,7 +716,7 @@ def compare(
                           brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)), ece=ece(y, p))
     return pd.DataFrame(rows).T.rename_axis('model')
 
-# %% ../nbs/50_interpret.ipynb #8e30742e
+# %% ../nbs/50_interpret.ipynb #6cd4dfcf
 @theme()
 def plot_compare(
     y, # Labels (n,)
@@ -725,7 +735,7 @@ def plot_compare(
     ax.legend(handles=lines, loc='lower right', fontsize=8)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #40ade28c
+# %% ../nbs/50_interpret.ipynb #d5a456eb
 def worst_mistakes(
     predictions:pd.DataFrame, # Columns `label` ('normal' or 'tumor') and `prob` (of tumor); others, such as `path`, stay
     n:int=20, # How many at most
@@ -738,7 +748,7 @@ def worst_mistakes(
     table = predictions.assign(called=np.where(called, 'tumor', 'normal'), loss=loss)
     return table[called != tumor].sort_values('loss', ascending=False, kind='stable').head(n).reset_index(drop=True)
 
-# %% ../nbs/50_interpret.ipynb #f66c700b
+# %% ../nbs/50_interpret.ipynb #26afe80b
 _scores = ('average_precision', 'brier', 'log_loss', 'ece')
 
 def _scorer(r):
@@ -754,15 +764,15 @@ def _scorer(r):
                          np.abs(drawn-gaps).sum(-1)], axis=-1)
     return score
 
-# %% ../nbs/50_interpret.ipynb #cb16d739
-def _intervals(values, reps, level):
+# %% ../nbs/50_interpret.ipynb #2d417ba3
+def _intervals(r, values, reps, level):
     "The `_scores` as `Estimate`s, from values (5,) and replicates (n_boot,5)"
     if reps is None: return {k: Estimate(float(v)) for k, v in zip(_scores, values)}
-    lo, hi = np.nanquantile(reps, [(1-level)/2, (1+level)/2], axis=0)
+    lo, hi = _percentiles(r, reps[:, :5], level)
     lo[3] = max(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #24a0cdf9
+# %% ../nbs/50_interpret.ipynb #c895dfb7
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
@@ -781,7 +791,7 @@ def _notes(y, p, slide, point):
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
 
-# %% ../nbs/50_interpret.ipynb #093bd77f
+# %% ../nbs/50_interpret.ipynb #d6f780c8
 def _json(o):
     "Plain Python for JSON: figures become dicts, NaN becomes None"
     if isinstance(o, Estimate): return _json(o._asdict())
@@ -791,7 +801,7 @@ def _json(o):
     if isinstance(o, (np.ndarray, np.generic)): return _json(o.tolist())
     return None if isinstance(o, float) and not np.isfinite(o) else o
 
-# %% ../nbs/50_interpret.ipynb #2a5da22a
+# %% ../nbs/50_interpret.ipynb #8ba21a53
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     "Every figure on one set of predictions"
@@ -801,7 +811,7 @@ class Evaluation:
     def warnings(self): return self.metrics['warnings']
     def save(self, path): write_json(path, self.metrics)
 
-# %% ../nbs/50_interpret.ipynb #b7fee0de
+# %% ../nbs/50_interpret.ipynb #d3607180
 @patch
 def rows(self:Evaluation):
     "Name and `Estimate` of the main figures"
@@ -817,7 +827,7 @@ def _head(self:Evaluation):
     slides = f" from {m['slides']:,} slides" if m['slides'] else ''
     return f"{m['n']:,} patches{slides}, {m['events']:,} tumor; accuracy {m['accuracy']:.3f} at 0.5; {m['level']:.0%} intervals"
 
-# %% ../nbs/50_interpret.ipynb #dd1359c2
+# %% ../nbs/50_interpret.ipynb #05165ccc
 @patch
 def __repr__(self:Evaluation):
     body = [f'{name:18} {e}' for name, e in self.rows().items()]
@@ -830,7 +840,7 @@ def _repr_markdown_(self:Evaluation):
     return '\n'.join([self._head() + '\n', '| figure | value (interval) | interval by |', '|---|---|---|', *body,
                       '\n' + self.metrics['operating_point']['words'] + '\n' + notes])
 
-# %% ../nbs/50_interpret.ipynb #bf670963
+# %% ../nbs/50_interpret.ipynb #8db29405
 PREVALENCES = (.01, .05, .1, .2, .5) # Shares of tumor at which predictive values are given
 
 def evaluate(
@@ -856,7 +866,7 @@ def evaluate(
         subgroups=[] if slide is None else subgroups(y, p, slide, point.threshold, level=level).reset_index(names='group'),
         warnings=_notes(y, p, slide, point))), point)
 
-# %% ../nbs/50_interpret.ipynb #704fbc26
+# %% ../nbs/50_interpret.ipynb #5aaf2907
 def _bootstrapped(r, threshold, level, n_boot, seed, name):
     "The `_scores` as `Estimate`s, and the operating point, from one bootstrap"
     given = threshold if isinstance(threshold, OperatingPoint) else None
@@ -868,7 +878,7 @@ def _bootstrapped(r, threshold, level, n_boot, seed, name):
     reps = _bootstrap(figures, r, n_boot, seed) if n_boot else None
     point = _point(r, choose, rule, name, fixed, level, None if reps is None else reps[:, 5:])
     if given: point = replace(point, rule=given.rule, chosen_on=given.chosen_on)
-    return _intervals(score(one, *r.counts(one))[0], reps, level), point
+    return _intervals(r, score(one, *r.counts(one))[0], reps, level), point
 
 def _describe(point):
     return dict(threshold=point.threshold, rule=point.rule, chosen_on=point.chosen_on, applied_to=point.applied_to,
