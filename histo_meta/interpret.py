@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['MIN_EVENTS', 'MIN_SLIDES', 'PREVALENCES', 'check_scores', 'Simulated', 'simulate_scores', 'Estimate', 'wilson',
-           'effective_n', 'AUC', 'auc_ci', 'Test', 'delong_test', 'plot_roc', 'plot_pr', 'confusion', 'plot_confusion',
-           'confusion_by_slide', 'OperatingPoint', 'operating_point', 'apply_point', 'predictive_values', 'reliability',
-           'ece', 'Brier', 'brier_parts', 'CalibrationLine', 'calibration_line', 'fit_temperature', 'apply_temperature',
-           'plot_calibration', 'plot_probabilities', 'decision_curve', 'plot_decision', 'subgroups', 'plot_forest',
-           'compare', 'plot_compare', 'worst_mistakes', 'Evaluation', 'evaluate']
+           'effective_n', 'AUC', 'auc_ci', 'PairedTest', 'delong_test', 'plot_roc', 'plot_pr', 'confusion',
+           'plot_confusion', 'confusion_by_slide', 'OperatingPoint', 'operating_point', 'apply_point',
+           'predictive_values', 'reliability', 'ece', 'Brier', 'brier_parts', 'CalibrationLine', 'calibration_line',
+           'fit_temperature', 'apply_temperature', 'plot_calibration', 'plot_probabilities', 'decision_curve',
+           'plot_decision', 'subgroups', 'plot_forest', 'compare', 'plot_compare', 'worst_mistakes', 'Evaluation',
+           'evaluate']
 
 # %% ../nbs/50_interpret.ipynb #a27aca21
 from dataclasses import dataclass, replace
@@ -188,7 +189,7 @@ def _area(tp, fp):
     first = tp[..., 0]*fp[..., 0]/2
     return (trapezoid(tp, fp, axis=-1) + first) / (tp[..., -1]*fp[..., -1])
 
-# %% ../nbs/50_interpret.ipynb #35a7bbdc
+# %% ../nbs/50_interpret.ipynb #e94db2c9
 class AUC(NamedTuple):
     "Area under the ROC curve with its interval"
     auc:float
@@ -208,7 +209,7 @@ def auc_ci(
     y, p, slide = check_scores(y, p, slide)
     method = method or ('delong' if slide is None else 'obuchowski')
     if method not in _methods: raise InputError(f"no method '{method}' for the AUC; use one of {', '.join(_methods)}")
-    if slide is None and method == 'obuchowski': raise InputError("'obuchowski' needs slides; give them or use 'delong'")
+    if slide is None and method == 'obuchowski': raise InputError("'obuchowski' needs slides; or use 'delong'")
     return AUC(*_methods[method](y, p, slide, level, n_boot, seed))
 
 # %% ../nbs/50_interpret.ipynb #394226ab
@@ -231,8 +232,8 @@ def _boot_auc(y, p, slide, level, n_boot, seed):
 
 _methods = dict(delong=_delong, obuchowski=_obuchowski, bootstrap=_boot_auc)
 
-# %% ../nbs/50_interpret.ipynb #b6522780
-class Test(NamedTuple):
+# %% ../nbs/50_interpret.ipynb #03e88d5f
+class PairedTest(NamedTuple):
     "A paired test of two models"
     z:float
     pvalue:float
@@ -242,13 +243,13 @@ def delong_test(
     p1, # Probabilities (n,) of one model
     p2, # Probabilities (n,) of the other, for the same patches
     slide=None, # Slide of each patch (n,); clusters the variance as Obuchowski does
-)->Test: # z, positive where the first model is better, and its two-sided p-value
+)->PairedTest: # z, positive where the first model is better, and its two-sided p-value
     "Have two models the same AUC? A paired test on the same patches"
     y, p1, slide = check_scores(y, p1, slide)
     d = _placements(y, p1) - _placements(y, check_scores(y, p2)[1])
     diff, var = d[y==1].mean(), _auc_variance(y, d, slide)
     z = float(diff/np.sqrt(var)) if var > 0 else 0.
-    return Test(z, float(2*stats.norm.sf(abs(z))))
+    return PairedTest(z, float(2*stats.norm.sf(abs(z))))
 
 # %% ../nbs/50_interpret.ipynb #49c589e0
 def _size(y, slide=None):
@@ -710,7 +711,7 @@ def plot_forest(
            f'{len(shown)} of {len(table)} groups' + (', the worst' if len(shown) < len(t) else ''))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #4ae28143
+# %% ../nbs/50_interpret.ipynb #8315407d
 def compare(
     y, # Labels (n,)
     models:dict, # Name to probabilities (n,), all of the same patches; the first is the yardstick
@@ -726,8 +727,9 @@ def compare(
         half = z*diff/test.z if test.z else 0.
         spec = operating_point(y, p, sens=sens, n_boot=0).specificity.value
         rows[name] = dict(auc=auc.auc, auc_lo=auc.lo, auc_hi=auc.hi, difference=diff,
-                          difference_lo=diff-half, difference_hi=diff+half, z=test.z, pvalue=test.pvalue, specificity=spec,
-                          brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)), ece=ece(y, p))
+                          difference_lo=diff-half, difference_hi=diff+half, z=test.z, pvalue=test.pvalue,
+                          specificity=spec, brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)),
+                          ece=ece(y, p))
     return pd.DataFrame(rows).T.rename_axis('model')
 
 # %% ../nbs/50_interpret.ipynb #6cd4dfcf
@@ -778,15 +780,15 @@ def _scorer(r):
                          np.abs(drawn-gaps).sum(-1)], axis=-1)
     return score
 
-# %% ../nbs/50_interpret.ipynb #2d417ba3
+# %% ../nbs/50_interpret.ipynb #1fa0d446
 def _intervals(r, values, reps, level):
     "The `_scores` as `Estimate`s, from values (5,) and replicates (n_boot,5)"
     if reps is None: return {k: Estimate(float(v)) for k, v in zip(_scores, values)}
     lo, hi = _percentiles(r, reps[:, :5], level)
-    lo[3] = max(0, values[3]-hi[4])
+    lo[3] = np.maximum(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #cdd3ca6f
+# %% ../nbs/50_interpret.ipynb #ba94f0c2
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
@@ -801,7 +803,7 @@ def _notes(y, p, slide, point):
     if slide is None: return notes + ['slides are unknown: if patches share slides, every interval is too narrow']
     k, S = min(pd.unique(slide[y==c]).size for c in (0, 1)), pd.unique(slide).size
     few = [f'{m} (from {least})' for m, least in MIN_SLIDES.items() if k < least]
-    if few: notes.append(f'the rarer class is on {k} slides only: too few to trust intervals by {" and ".join(few)}')
+    if few: notes.append(f'the rarer class is on {k} slide{"s"*(k!=1)} only: too few to trust intervals by {" and ".join(few)}')
     pure = S - sum(pd.Series(y).groupby(slide).nunique() == 2)
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
