@@ -788,7 +788,7 @@ def _intervals(r, values, reps, level):
     lo[3] = np.maximum(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #ba94f0c2
+# %% ../nbs/50_interpret.ipynb #8ae2300c
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
@@ -803,7 +803,8 @@ def _notes(y, p, slide, point):
     if slide is None: return notes + ['slides are unknown: if patches share slides, every interval is too narrow']
     k, S = min(pd.unique(slide[y==c]).size for c in (0, 1)), pd.unique(slide).size
     few = [f'{m} (from {least})' for m, least in MIN_SLIDES.items() if k < least]
-    if few: notes.append(f'the rarer class is on {k} slide{"s"*(k!=1)} only: too few to trust intervals by {" and ".join(few)}')
+    on = f'the rarer class is on {k} slide{"s"*(k!=1)} only'
+    if few: notes.append(f'{on}: too few to trust intervals by {" and ".join(few)}')
     pure = S - sum(pd.Series(y).groupby(slide).nunique() == 2)
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
