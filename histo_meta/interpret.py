@@ -4,16 +4,19 @@
 
 # %% auto #0
 __all__ = ['MIN_EVENTS', 'MIN_SLIDES', 'PREVALENCES', 'check_scores', 'Simulated', 'simulate_scores', 'Estimate', 'wilson',
-           'effective_n', 'AUC', 'auc_ci', 'Test', 'delong_test', 'plot_roc', 'plot_pr', 'confusion', 'plot_confusion',
-           'confusion_by_slide', 'OperatingPoint', 'operating_point', 'apply_point', 'predictive_values', 'reliability',
-           'ece', 'Brier', 'brier_parts', 'CalibrationLine', 'calibration_line', 'fit_temperature', 'apply_temperature',
-           'plot_calibration', 'plot_probabilities', 'decision_curve', 'plot_decision', 'subgroups', 'plot_forest',
-           'compare', 'plot_compare', 'worst_mistakes', 'Evaluation', 'evaluate']
+           'effective_n', 'AUC', 'auc_ci', 'PairedTest', 'delong_test', 'plot_roc', 'plot_pr', 'confusion',
+           'plot_confusion', 'confusion_by_slide', 'OperatingPoint', 'operating_point', 'apply_point',
+           'predictive_values', 'reliability', 'ece', 'Brier', 'brier_parts', 'CalibrationLine', 'calibration_line',
+           'fit_temperature', 'apply_temperature', 'plot_calibration', 'plot_probabilities', 'decision_curve',
+           'plot_decision', 'subgroups', 'plot_forest', 'compare', 'plot_compare', 'worst_mistakes', 'Evaluation',
+           'evaluate']
 
-# %% ../nbs/50_interpret.ipynb #6faf88bc
+# %% ../nbs/50_interpret.ipynb #a27aca21
 from dataclasses import dataclass, replace
 from typing import NamedTuple
-import numpy as np, pandas as pd
+from fastcore.basics import patch
+import numpy as np
+import pandas as pd
 from scipy import stats
 from scipy.integrate import trapezoid
 from scipy.special import expit, logit
@@ -21,7 +24,7 @@ from sklearn import metrics as skm
 from .base import *
 from .base import theme, new_axes
 
-# %% ../nbs/50_interpret.ipynb #da41b7e2
+# %% ../nbs/50_interpret.ipynb #cc4a65ef
 def _check_slide(slide, n):
     slide = pd.Series(np.asarray(slide).ravel())
     if len(slide) != n: raise InputError(f'{n} patches but {len(slide)} slides; give one per patch, or none at all')
@@ -39,12 +42,12 @@ def check_scores(
     y, p = np.asarray(y).ravel(), np.asarray(p, dtype=float).ravel()
     if len(y) != len(p): raise InputError(f'{len(y)} labels but {len(p)} probabilities; give one of each per patch')
     bad = int((~np.isfinite(p) | (p<0) | (p>1)).sum())
-    if bad: raise InputError(f'{bad} of {len(p)} probabilities are missing or outside 0..1; give probabilities, not logits')
-    if not np.isin(y, (0,1)).all(): raise InputError('a label is neither 0 (normal) nor 1 (tumor); map the labels first')
-    if len(np.unique(y)) < 2: raise InputError(f'all {len(y)} patches are of one class; curves need both normal and tumor')
+    if bad: raise InputError(f'{bad} of {len(p)} probabilities are missing or outside 0..1; give no logits')
+    if not np.isin(y, (0,1)).all(): raise InputError('a label is neither 0 (normal) nor 1 (tumor); map them first')
+    if len(np.unique(y)) < 2: raise InputError(f'all {len(y)} patches are of one class; both are needed')
     return y.astype(int), p, None if slide is None else _check_slide(slide, len(y))
 
-# %% ../nbs/50_interpret.ipynb #019026a8
+# %% ../nbs/50_interpret.ipynb #9452803a
 class Simulated(NamedTuple):
     "Made-up predictions, and the AUC that endless slides would give"
     y:np.ndarray
@@ -62,7 +65,8 @@ def simulate_scores(
     "Predictions in which patches of one slide resemble each other, with a known AUC"
     rng = np.random.default_rng(seed)
     slide = np.repeat(np.arange(slides), per_slide)
-    y = (rng.random(len(slide)) < rng.beta(.5, .5, slides)[slide]).astype(int) if spread else rng.permutation(len(slide))%2
+    if spread: y = (rng.random(len(slide)) < rng.beta(.5, .5, slides)[slide]).astype(int)
+    else: y = rng.permutation(len(slide)) % 2
     if y.min() == y.max(): y[0] = 1 - y[0]
     var = 2 + 3*spread**2
     delta = stats.norm.ppf(auc)*np.sqrt(var)
@@ -83,7 +87,7 @@ class Estimate(NamedTuple):
         if self.lo is None or np.isnan(self.lo): return f'{self.value:.3f}'
         return f'{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})'
 
-# %% ../nbs/50_interpret.ipynb #25098d74
+# %% ../nbs/50_interpret.ipynb #5163288c
 def wilson(
     k, # How many were right
     n, # Out of how many
@@ -121,7 +125,7 @@ def _placements(y, p):
     out[~pos] = 1 - (rank[~pos] - stats.rankdata(p[~pos])) / pos.sum()
     return out
 
-# %% ../nbs/50_interpret.ipynb #30a9f27e
+# %% ../nbs/50_interpret.ipynb #d9fb058c
 def _auc_variance(y, v, slide=None):
     "Variance of the mean placement from placements `v` (or differences of two models' placements)"
     codes = np.arange(len(y)) if slide is None else pd.factorize(slide)[0]
@@ -132,10 +136,10 @@ def _auc_variance(y, v, slide=None):
         k = len(np.unique(codes[mine]))
         total += k/(k-1) * (d@d) if k > 1 else np.nan
         part.append(d)
-    if slide is None: return total
+    if slide is None or np.isnan(total): return total
     return total + 2*len(d)/(len(d)-1) * (part[0]@part[1])
 
-# %% ../nbs/50_interpret.ipynb #45af7751
+# %% ../nbs/50_interpret.ipynb #0d2f2ce2
 class _Ranked:
     "Patches from the highest probability down, and the places where a run of tied values ends"
     def __init__(self, y, p, slide=None):
@@ -144,6 +148,8 @@ class _Ranked:
         self.codes = None if slide is None else pd.factorize(slide[order])[0]
         self.ends = np.flatnonzero(np.diff(self.p, append=-1.))
         self.cuts = self.p[self.ends]
+        drawn = np.arange(len(p)) if slide is None else self.codes
+        self.units = min(len(np.unique(drawn[self.y==c])) for c in (0, 1))
 
     def counts(self, w):
         "Weighted true and false positives (b,k) if all from each distinct value up are called tumor; `w` is (b,n)"
@@ -169,13 +175,21 @@ def _bootstrap(figures, r, n_boot, seed):
     with np.errstate(divide='ignore', invalid='ignore'):
         return np.concatenate([figures(w) for w in _weights(r, n_boot, seed)])
 
-# %% ../nbs/50_interpret.ipynb #5bbf72ca
+# %% ../nbs/50_interpret.ipynb #cf55e425
+def _percentiles(r, reps, level):
+    "Ends (2,...) of the interval that replicates (n_boot,...) give, further out the fewer units there are"
+    k = r.units
+    if k < 2: return np.full((2, *reps.shape[1:]), np.nan)
+    tail = stats.norm.cdf(-stats.t.ppf((1+level)/2, k-1)*np.sqrt(k/(k-1)))
+    return np.nanquantile(reps, [tail, 1-tail], axis=0)
+
+# %% ../nbs/50_interpret.ipynb #2b87715d
 def _area(tp, fp):
     "Area under the ROC curve (b,) of counts (b,k)"
     first = tp[..., 0]*fp[..., 0]/2
     return (trapezoid(tp, fp, axis=-1) + first) / (tp[..., -1]*fp[..., -1])
 
-# %% ../nbs/50_interpret.ipynb #665feb09
+# %% ../nbs/50_interpret.ipynb #e94db2c9
 class AUC(NamedTuple):
     "Area under the ROC curve with its interval"
     auc:float
@@ -194,15 +208,15 @@ def auc_ci(
     "Area under the ROC curve and its interval"
     y, p, slide = check_scores(y, p, slide)
     method = method or ('delong' if slide is None else 'obuchowski')
-    if method not in _methods: raise InputError(f"no method '{method}' for the AUC; choose one of {', '.join(_methods)}")
-    if method == 'obuchowski' and slide is None: raise InputError("'obuchowski' needs slides; give them, or use 'delong'")
+    if method not in _methods: raise InputError(f"no method '{method}' for the AUC; use one of {', '.join(_methods)}")
+    if slide is None and method == 'obuchowski': raise InputError("'obuchowski' needs slides; or use 'delong'")
     return AUC(*_methods[method](y, p, slide, level, n_boot, seed))
 
-# %% ../nbs/50_interpret.ipynb #2eb033e2
+# %% ../nbs/50_interpret.ipynb #394226ab
 def _delong(y, p, slide, level, n_boot, seed):
     v = _placements(y, p)
     auc, half = v[y==1].mean(), stats.norm.ppf((1+level)/2)*np.sqrt(_auc_variance(y, v))
-    return float(auc), float(max(0, auc-half)), float(min(1, auc+half))
+    return float(auc), *np.clip([auc-half, auc+half], 0, 1).tolist()
 
 def _obuchowski(y, p, slide, level, n_boot, seed):
     v, df = _placements(y, p), max(1, min(pd.unique(slide[y==c]).size for c in (0,1)) - 1)
@@ -214,12 +228,12 @@ def _obuchowski(y, p, slide, level, n_boot, seed):
 def _boot_auc(y, p, slide, level, n_boot, seed):
     r = _Ranked(y, p, slide)
     reps = _bootstrap(lambda w: _area(*r.counts(w)), r, n_boot, seed)
-    return float(_area(*r.counts(np.ones(len(y))))), *map(float, np.nanquantile(reps, [(1-level)/2, (1+level)/2]))
+    return float(_area(*r.counts(np.ones(len(y))))), *map(float, _percentiles(r, reps, level))
 
 _methods = dict(delong=_delong, obuchowski=_obuchowski, bootstrap=_boot_auc)
 
-# %% ../nbs/50_interpret.ipynb #a5be6880
-class Test(NamedTuple):
+# %% ../nbs/50_interpret.ipynb #03e88d5f
+class PairedTest(NamedTuple):
     "A paired test of two models"
     z:float
     pvalue:float
@@ -229,15 +243,15 @@ def delong_test(
     p1, # Probabilities (n,) of one model
     p2, # Probabilities (n,) of the other, for the same patches
     slide=None, # Slide of each patch (n,); clusters the variance as Obuchowski does
-)->Test: # z, positive where the first model is better, and its two-sided p-value
+)->PairedTest: # z, positive where the first model is better, and its two-sided p-value
     "Have two models the same AUC? A paired test on the same patches"
     y, p1, slide = check_scores(y, p1, slide)
     d = _placements(y, p1) - _placements(y, check_scores(y, p2)[1])
     diff, var = d[y==1].mean(), _auc_variance(y, d, slide)
     z = float(diff/np.sqrt(var)) if var > 0 else 0.
-    return Test(z, float(2*stats.norm.sf(abs(z))))
+    return PairedTest(z, float(2*stats.norm.sf(abs(z))))
 
-# %% ../nbs/50_interpret.ipynb #025e2bbb
+# %% ../nbs/50_interpret.ipynb #49c589e0
 def _size(y, slide=None):
     "What a figure was measured on, in words"
     of = '' if slide is None else f' from {len(pd.unique(slide)):,} slides'
@@ -248,6 +262,7 @@ def _title(ax, title, below):
     ax.set_title(title + '\n')
     ax.text(0, 1.015, below, transform=ax.transAxes, fontsize=8, color=COLORS['muted'], va='bottom')
 
+# %% ../nbs/50_interpret.ipynb #0f0a4d35
 @theme()
 def plot_roc(
     y, # Labels (n,)
@@ -270,7 +285,7 @@ def plot_roc(
     ax.legend(loc='lower right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #f87dd0ba
+# %% ../nbs/50_interpret.ipynb #d22a6de4
 @theme()
 def plot_pr(
     y, # Labels (n,)
@@ -282,14 +297,16 @@ def plot_pr(
     "Precision-recall curve, with the average precision"
     y, p, slide = check_scores(y, p, slide)
     ax, (precision, recall, _) = new_axes(ax), skm.precision_recall_curve(y, p, drop_intermediate=True)
-    ax.step(recall, precision, where='post', label=f'{label}: average precision {skm.average_precision_score(y, p):.3f}')
+    area = skm.average_precision_score(y, p)
+    ax.step(recall, precision, where='post', label=f'{label}: average precision {area:.3f}')
     ax.axhline(y.mean(), ls=':', color=COLORS['muted'], lw=1.2, label=f'guessing: {y.mean():.3f}')
-    ax.set(xlabel='recall = sensitivity (tumor found)', ylabel='precision (alarms that are tumor)', ylim=(0, 1.03), xlim=(-.03, 1.03))
+    ax.set(xlabel='recall = sensitivity (tumor found)', ylabel='precision (alarms that are tumor)',
+           ylim=(0, 1.03), xlim=(-.03, 1.03))
     _title(ax, 'Precision-recall curve', _size(y, slide))
     ax.legend(loc='lower left', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #0374ad2b
+# %% ../nbs/50_interpret.ipynb #e3c677ac
 def confusion(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -299,7 +316,7 @@ def confusion(
     y, p, _ = check_scores(y, p)
     return np.bincount(2*y + (p>=threshold), minlength=4).reshape(2, 2)
 
-# %% ../nbs/50_interpret.ipynb #40fa23c2
+# %% ../nbs/50_interpret.ipynb #38863c8e
 @theme()
 def plot_confusion(
     y, # Labels (n,)
@@ -335,20 +352,22 @@ def confusion_by_slide(
     table.insert(0, 'n', table.sum(axis=1))
     return table.assign(errors=table.fp+table.fn).sort_values('errors', ascending=False, kind='stable')
 
-# %% ../nbs/50_interpret.ipynb #6e4fafca
+# %% ../nbs/50_interpret.ipynb #317a8899
 def _chooser(cuts, sens=None, spec=None, youden=False, cost=None, threshold=None):
     "The rule in words, and a function from counts (b,k) to the index of a cut; -1 is above all of them"
     given = [o for o in (sens, spec, youden or None, cost, threshold) if o is not None]
     if len(given) > 1: raise InputError('give one of sens, spec, youden, cost and threshold, not several')
     def best(gain): return np.where(gain.max(-1) < 0, -1, gain.argmax(-1))
-    if threshold is not None: return 'fixed beforehand', lambda tp, fp: np.full(tp.shape[:-1], (cuts>=threshold).sum()-1)
-    if spec is not None: return f'{100*spec:.4g} % specificity', lambda tp, fp: (fp <= (1-spec)*fp[..., -1:]+1e-9).sum(-1) - 1
+    if threshold is not None:
+        return 'fixed beforehand', lambda tp, fp: np.full(tp.shape[:-1], (cuts>=threshold).sum()-1)
+    if spec is not None:
+        return f'{100*spec:.4g} % specificity', lambda tp, fp: (fp <= (1-spec)*fp[..., -1:]+1e-9).sum(-1) - 1
     if youden: return "Youden's index", lambda tp, fp: best(tp*fp[..., -1:] - fp*tp[..., -1:])
     if cost is not None: return f'a miss costs {cost:g} false alarms', lambda tp, fp: best(cost*tp - fp)
     sens = .99 if sens is None else sens
     return f'{100*sens:.4g} % sensitivity', lambda tp, fp: (tp >= sens*tp[..., -1:]-1e-9).argmax(-1)
 
-# %% ../nbs/50_interpret.ipynb #25b72e3f
+# %% ../nbs/50_interpret.ipynb #74c1c29f
 @dataclass(frozen=True, repr=False)
 class OperatingPoint:
     "A threshold, with what it does on some data"
@@ -366,22 +385,22 @@ class OperatingPoint:
     @property
     def words(self):
         (tn, fp), (fn, tp) = self.counts
-        return (f'At threshold {self.threshold:.4g} ({self.rule}, chosen on {self.chosen_on}) it misses {fn:,} of {fn+tp:,} '
-                f'tumor patches of {self.applied_to}, with {fp:,} false alarms among {tn+fp:,} normal ones.')
+        return (f'At threshold {self.threshold:.4g} ({self.rule}, chosen on {self.chosen_on}) it misses {fn:,} of '
+                f'{fn+tp:,} tumor patches of {self.applied_to}, with {fp:,} false alarms among {tn+fp:,} normal ones.')
 
     def __repr__(self): return f'{self.words}\nSensitivity {self.sensitivity}, specificity {self.specificity}.'
 
-# %% ../nbs/50_interpret.ipynb #4b3c218f
+# %% ../nbs/50_interpret.ipynb #c332fcd3
 def _point_figures(tp, fp, choose):
     "Specificity and sensitivity (b,2) of each replicate at its own threshold"
     k = choose(tp, fp)
     def rate(c): return np.where(k<0, 0, np.take_along_axis(c, np.maximum(k, 0)[:, None], -1)[:, 0]) / c[:, -1]
     return np.stack([1-rate(fp), rate(tp)], axis=-1)
 
-def _widen(e, reps, level):
+def _widen(e, r, reps, level):
     "`e` with an interval that also holds the percentile interval of the replicates; without replicates, none"
     if reps is None: return Estimate(e.value)
-    lo, hi = np.nanquantile(reps, [(1-level)/2, (1+level)/2])
+    lo, hi = _percentiles(r, reps, level)
     return Estimate(e.value, float(min(e.lo, lo)), float(max(e.hi, hi)), 'bootstrap, wilson')
 
 def _point(r, choose, rule, name, threshold, level, reps=None):
@@ -394,7 +413,7 @@ def _point(r, choose, rule, name, threshold, level, reps=None):
         hit = called[r.y==c] == c
         n_eff.append(effective_n(hit, None if r.codes is None else r.codes[r.y==c]))
         e = wilson(hit.sum(), len(hit), level, n_eff[-1])
-        est.append(e if threshold is not None else _widen(e, None if reps is None else reps[:, c], level))
+        est.append(e if threshold is not None else _widen(e, r, None if reps is None else reps[:, c], level))
     return OperatingPoint(cut, est[1], est[0], counts, tuple(n_eff), rule, name, name)
 
 # %% ../nbs/50_interpret.ipynb #d4c4a015
@@ -419,7 +438,7 @@ def operating_point(
     reps = _bootstrap(lambda w: _point_figures(*r.counts(w), choose), r, n_boot, seed) if chosen else None
     return _point(r, choose, rule, name, threshold, level, reps)
 
-# %% ../nbs/50_interpret.ipynb #ab41f5e6
+# %% ../nbs/50_interpret.ipynb #9e526537
 def apply_point(
     point:OperatingPoint, # Chosen on other data
     y, # Labels (n,)
@@ -432,11 +451,12 @@ def apply_point(
     tried = operating_point(y, p, threshold=point.threshold, slide=slide, level=level, name=name)
     return replace(tried, rule=point.rule, chosen_on=point.chosen_on)
 
-# %% ../nbs/50_interpret.ipynb #806fbf81
+# %% ../nbs/50_interpret.ipynb #83083ee0
 def _logit_values(se, sp, prevalence):
     "Logit of the positive and of the negative predictive value"
     odds = prevalence/(1-prevalence)
-    with np.errstate(divide='ignore', invalid='ignore'): return np.log(odds*np.divide(se, 1-sp)), np.log(np.divide(sp, 1-se)/odds)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.log(odds*np.divide(se, 1-sp)), np.log(np.divide(sp, 1-se)/odds)
 
 def predictive_values(
     point:OperatingPoint, # Whose sensitivity and specificity to use
@@ -444,7 +464,7 @@ def predictive_values(
     level:float=0.95, # Confidence level
 )->tuple: # Positive and negative predictive value, each an `Estimate`
     "What a call means where tumor has this prevalence"
-    if not 0 < prevalence < 1: raise InputError(f'prevalence {prevalence} is not between 0 and 1; give a share, such as 0.05')
+    if not 0 < prevalence < 1: raise InputError(f'prevalence {prevalence} is not between 0 and 1; give a share')
     z, (n0, n1) = stats.norm.ppf((1+level)/2), point.n_eff
     se, sp = point.sensitivity.value, point.specificity.value
     values = expit(_logit_values(se, sp, prevalence))
@@ -453,9 +473,10 @@ def predictive_values(
         n0, n1 = n0 + z*z, n1 + z*z
     half = z*np.sqrt([(1-se)/(se*n1) + sp/((1-sp)*n0), se/((1-se)*n1) + (1-sp)/(sp*n0)])
     mid = np.array(_logit_values(se, sp, prevalence))
-    return tuple(Estimate(*map(float, e), 'mercaldo') for e in zip(values, expit(mid-half), expit(mid+half)))
+    lo, hi = np.fmin(expit(mid-half), values), np.fmax(expit(mid+half), values)
+    return tuple(Estimate(*map(float, e), 'mercaldo') for e in zip(values, lo, hi))
 
-# %% ../nbs/50_interpret.ipynb #e6c41e16
+# %% ../nbs/50_interpret.ipynb #996b47ab
 def _bins(p, bins=10):
     "Bin of each patch: equal mass, ties together"
     return np.searchsorted(np.quantile(p, np.linspace(0, 1, bins+1))[1:-1], p)
@@ -475,7 +496,7 @@ def reliability(
         rows.append(dict(n=len(i), p=p[i].mean(), rate=e.value, lo=e.lo, hi=e.hi))
     return pd.DataFrame(rows)
 
-# %% ../nbs/50_interpret.ipynb #da763ebd
+# %% ../nbs/50_interpret.ipynb #ee9ad283
 def ece(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -485,7 +506,7 @@ def ece(
     t = reliability(y, p, bins=bins)
     return float((t.n*(t.p-t.rate).abs()).sum() / t.n.sum())
 
-# %% ../nbs/50_interpret.ipynb #ec1aea83
+# %% ../nbs/50_interpret.ipynb #2870a483
 class Brier(NamedTuple):
     "The Brier score and its parts: `miscalibration - discrimination + uncertainty`"
     score:float
@@ -504,7 +525,7 @@ def brier_parts(
     whole, best, base = score(p), score(IsotonicRegression().fit(p, y).predict(p)), score(y.mean())
     return Brier(whole, whole-best, base-best, base)
 
-# %% ../nbs/50_interpret.ipynb #2d1aa6cf
+# %% ../nbs/50_interpret.ipynb #9f653b00
 def _log_odds(p): return logit(np.clip(p, 1e-7, 1-1e-7))  # what float32 can still tell from 0 and 1
 
 def _logistic(X, y, offset=0., slide=None):
@@ -524,6 +545,7 @@ def _wald(X, residual, inverse, slide):
     scores = pd.DataFrame(X*residual[:, None]).groupby(slide).sum().to_numpy()
     return inverse @ (scores.T@scores) @ inverse * len(scores)/max(1, len(scores)-1)
 
+# %% ../nbs/50_interpret.ipynb #f49f8760
 class CalibrationLine(NamedTuple):
     "Slope (1 is best) and intercept (0 is best) of the calibration on the log-odds scale"
     slope:Estimate
@@ -538,12 +560,13 @@ def calibration_line(
     "Calibration slope and intercept"
     y, p, slide = check_scores(y, p, slide)
     x, one, z = _log_odds(p), np.ones((len(p), 1)), stats.norm.ppf((1+level)/2)
-    def wald(b, cov):
+    def wald(X, offset):
+        b, cov = _logistic(X, y, offset, slide)
         half = z*np.sqrt(cov[-1,-1])
-        return Estimate(float(b[-1]), float(b[-1]-half), float(b[-1]+half), 'wald' if slide is None else 'wald, by slide')
-    return CalibrationLine(wald(*_logistic(np.c_[one, x], y, slide=slide)), wald(*_logistic(one, y, offset=x, slide=slide)))
+        return Estimate(*map(float, (b[-1], b[-1]-half, b[-1]+half)), 'wald' if slide is None else 'wald, by slide')
+    return CalibrationLine(slope=wald(np.c_[one, x], 0.), intercept=wald(one, x))
 
-# %% ../nbs/50_interpret.ipynb #fced86b0
+# %% ../nbs/50_interpret.ipynb #fb411161
 def fit_temperature(
     y, # Labels (n,) of validation data
     p, # Probabilities of tumor (n,)
@@ -552,7 +575,7 @@ def fit_temperature(
     y, p, _ = check_scores(y, p)
     slope = _logistic(_log_odds(p)[:, None], y)[0][0]
     if slope > 0: return float(1/slope)
-    raise InputError('no temperature fits: the model is worse than guessing, or makes no mistake; use other validation data')
+    raise InputError('no temperature fits: the model is worse than guessing, or never wrong; use other data')
 
 def apply_temperature(
     p, # Probabilities of tumor, any shape
@@ -561,7 +584,7 @@ def apply_temperature(
     "Probabilities at another temperature"
     return expit(_log_odds(np.asarray(p, dtype=float))/t)
 
-# %% ../nbs/50_interpret.ipynb #72af9061
+# %% ../nbs/50_interpret.ipynb #fe8193b1
 @theme()
 def plot_calibration(
     y, # Labels (n,)
@@ -575,17 +598,19 @@ def plot_calibration(
     y, p, slide = check_scores(y, p, slide)
     ax, t = new_axes(ax, (4.5, 4.6)), reliability(y, p, slide, bins)
     ax.plot([0,1], [0,1], ':', color=COLORS['muted'], lw=1.2, label='perfect')
-    ax.errorbar(t.p, t.rate, [t.rate-t.lo, t.hi-t.rate], fmt='o-', ms=4, lw=1.2, capsize=2, label=f'{label}: ECE {ece(y, p, bins):.3f}')
+    ax.errorbar(t.p, t.rate, [t.rate-t.lo, t.hi-t.rate], fmt='o-', ms=4, lw=1.2, capsize=2,
+                label=f'{label}: ECE {ece(y, p, bins):.3f}')
     for c, sign in ((1, 1), (0, -1)):
         n, edges = np.histogram(p[y==c], np.linspace(0, 1, 51))
         ax.bar(edges[:-1], sign*.1*n/np.histogram(p, edges)[0].max(), .02, -.14, align='edge', color=COLORS[VOCAB[c]])
         ax.text(1.02, -.14+sign*.05, VOCAB[c], fontsize=8, va='center', color=COLORS[VOCAB[c]])
-    ax.set(xlabel='probability of tumor', ylabel='share that is tumor', xlim=(-.02, 1.02), ylim=(-.26, 1.02), yticks=np.linspace(0, 1, 6))
+    ax.set(xlabel='probability of tumor', ylabel='share that is tumor', xlim=(-.02, 1.02), ylim=(-.26, 1.02),
+           yticks=np.linspace(0, 1, 6))
     _title(ax, 'Calibration', _size(y, slide))
     ax.legend(loc='upper left', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #d772335f
+# %% ../nbs/50_interpret.ipynb #19bf6d38
 @theme()
 def plot_probabilities(
     y, # Labels (n,)
@@ -597,12 +622,13 @@ def plot_probabilities(
     (y, p, _), ax = check_scores(y, p), new_axes(ax, (4.8, 3))
     for c, style in ((0, dict(alpha=.45)), (1, dict(histtype='step', lw=1.8))):
         ax.hist(p[y==c], np.linspace(0, 1, 41), color=COLORS[VOCAB[c]], label=f'{VOCAB[c]} ({(y==c).sum():,})', **style)
-    if threshold is not None: ax.axvline(threshold, color=COLORS['ink'], lw=1, ls='--', label=f'threshold {threshold:.3g}')
+    if threshold is not None:
+        ax.axvline(threshold, color=COLORS['ink'], lw=1, ls='--', label=f'threshold {threshold:.3g}')
     ax.set(xlabel='probability of tumor', ylabel='patches', yscale='log', title='Probabilities')
     ax.legend(loc='upper center', fontsize=8.5, ncols=3, bbox_to_anchor=(.5, -.22))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #245e223e
+# %% ../nbs/50_interpret.ipynb #b2548ec7
 def decision_curve(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -611,12 +637,12 @@ def decision_curve(
     "Net benefit of the model, of acting on all patches, and on none"
     y, p, _ = check_scores(y, p)
     t = np.linspace(.01, .99, 99) if thresholds is None else np.asarray(thresholds, dtype=float)
-    if not ((0 <= t) & (t < 1)).all(): raise InputError('a threshold is outside 0..1; net benefit needs 0 <= threshold < 1')
+    if not ((0 <= t) & (t < 1)).all(): raise InputError('a threshold is outside 0..1; give 0 <= threshold < 1')
     price = t/(1-t)
     tp, fp = ((y==c).sum() - np.searchsorted(np.sort(p[y==c]), t) for c in (1, 0))
     return pd.DataFrame(dict(threshold=t, model=(tp - fp*price)/len(y), all=y.mean() - (1-y.mean())*price, none=0.))
 
-# %% ../nbs/50_interpret.ipynb #2366656e
+# %% ../nbs/50_interpret.ipynb #ea729255
 @theme()
 def plot_decision(
     y, # Labels (n,)
@@ -630,12 +656,13 @@ def plot_decision(
     ax.plot(d.threshold, d['all'], '--', color=COLORS['tumor'], lw=1.3, label='act on all')
     ax.plot(d.threshold, d.none, ':', color=COLORS['ink'], lw=1.3, label='act on none')
     top = float(np.mean(y))
-    ax.set(xlabel='threshold at which one acts', ylabel='net benefit\n(tumor found per patch)', ylim=(-.15*top, 1.1*top), xlim=(0, 1))
+    ax.set(xlabel='threshold at which one acts', ylabel='net benefit\n(tumor found per patch)',
+           ylim=(-.15*top, 1.1*top), xlim=(0, 1))
     _title(ax, 'Decision curve', _size(y))
     ax.legend(loc='upper right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #a2812780
+# %% ../nbs/50_interpret.ipynb #939a5614
 def subgroups(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -660,7 +687,7 @@ def _group(y, p, threshold, slide, level):
         row.update({name: e.value, f'{name}_lo': e.lo, f'{name}_hi': e.hi})
     return row
 
-# %% ../nbs/50_interpret.ipynb #32743d04
+# %% ../nbs/50_interpret.ipynb #2452b373
 @theme()
 def plot_forest(
     table:pd.DataFrame, # From `subgroups`
@@ -673,17 +700,18 @@ def plot_forest(
     t = table.dropna(subset=[figure]).sort_values(figure, kind='stable')
     shown = t.head(most)
     ax, rows = new_axes(ax, (5.2, 1.2 + .2*len(shown))), np.arange(len(shown))
-    ax.errorbar(shown[figure], rows, xerr=[shown[figure]-shown[figure+'_lo'], shown[figure+'_hi']-shown[figure]], fmt='o', ms=4, lw=1.2)
-    for row, (n, events) in enumerate(zip(shown.n, shown.events)):
-        ax.text(1.02, row, f'{events:,} of {n:,}', transform=ax.get_yaxis_transform(), fontsize=8, va='center', color=COLORS['muted'])
+    value = shown[figure]
+    ax.errorbar(value, rows, xerr=[value-shown[figure+'_lo'], shown[figure+'_hi']-value], fmt='o', ms=4, lw=1.2)
+    side = dict(transform=ax.get_yaxis_transform(), fontsize=8, va='center', color=COLORS['muted'])
+    for row, n, events in zip(rows, shown.n, shown.events): ax.text(1.02, row, f'{events:,} of {n:,}', **side)
     if overall is not None: ax.axvline(overall, ls='--', lw=1, color=COLORS['ink'])
-    ax.set(yticks=rows, yticklabels=shown.index.astype(str), xlabel=f'{figure} with interval; at the right, tumor patches of all')
+    ax.set(yticks=rows, yticklabels=shown.index.astype(str), xlabel=f'{figure}; at the right, tumor patches of all')
     ax.invert_yaxis(); ax.tick_params(axis='y', length=0, labelsize=8); ax.grid(axis='y', visible=False)
     _title(ax, f'{figure.upper() if figure == "auc" else figure.capitalize()} by {table.index.name}',
            f'{len(shown)} of {len(table)} groups' + (', the worst' if len(shown) < len(t) else ''))
     return ax
 
-# %% ../nbs/50_interpret.ipynb #f21c7205
+# %% ../nbs/50_interpret.ipynb #8315407d
 def compare(
     y, # Labels (n,)
     models:dict, # Name to probabilities (n,), all of the same patches; the first is the yardstick
@@ -697,12 +725,14 @@ def compare(
         auc, test = auc_ci(y, p, slide, level=level), delong_test(y, p, first, slide)
         diff = auc.auc - auc_ci(y, first).auc
         half = z*diff/test.z if test.z else 0.
-        rows[name] = dict(auc=auc.auc, auc_lo=auc.lo, auc_hi=auc.hi, difference=diff, difference_lo=diff-half, difference_hi=diff+half,
-                          z=test.z, pvalue=test.pvalue, specificity=operating_point(y, p, sens=sens, n_boot=0).specificity.value,
-                          brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)), ece=ece(y, p))
+        spec = operating_point(y, p, sens=sens, n_boot=0).specificity.value
+        rows[name] = dict(auc=auc.auc, auc_lo=auc.lo, auc_hi=auc.hi, difference=diff,
+                          difference_lo=diff-half, difference_hi=diff+half, z=test.z, pvalue=test.pvalue,
+                          specificity=spec, brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)),
+                          ece=ece(y, p))
     return pd.DataFrame(rows).T.rename_axis('model')
 
-# %% ../nbs/50_interpret.ipynb #64fb7efd
+# %% ../nbs/50_interpret.ipynb #6cd4dfcf
 @theme()
 def plot_compare(
     y, # Labels (n,)
@@ -721,9 +751,9 @@ def plot_compare(
     ax.legend(handles=lines, loc='lower right', fontsize=8)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #1beb0476
+# %% ../nbs/50_interpret.ipynb #cb324134
 def worst_mistakes(
-    predictions:pd.DataFrame, # Columns `label` ('normal' or 'tumor') and `prob` (of tumor); others, such as `path`, stay
+    predictions:pd.DataFrame, # Columns `label` ('normal' or 'tumor') and `prob` (of tumor); others, as `path`, stay
     n:int=20, # How many at most
     threshold:float=0.5, # Called tumor from here on
 )->pd.DataFrame: # The wrong ones, the surest first, with columns `called` and `loss`
@@ -734,7 +764,7 @@ def worst_mistakes(
     table = predictions.assign(called=np.where(called, 'tumor', 'normal'), loss=loss)
     return table[called != tumor].sort_values('loss', ascending=False, kind='stable').head(n).reset_index(drop=True)
 
-# %% ../nbs/50_interpret.ipynb #dd3f4fb8
+# %% ../nbs/50_interpret.ipynb #26afe80b
 _scores = ('average_precision', 'brier', 'log_loss', 'ece')
 
 def _scorer(r):
@@ -750,33 +780,36 @@ def _scorer(r):
                          np.abs(drawn-gaps).sum(-1)], axis=-1)
     return score
 
-# %% ../nbs/50_interpret.ipynb #24495a15
-def _intervals(values, reps, level):
+# %% ../nbs/50_interpret.ipynb #1fa0d446
+def _intervals(r, values, reps, level):
     "The `_scores` as `Estimate`s, from values (5,) and replicates (n_boot,5)"
     if reps is None: return {k: Estimate(float(v)) for k, v in zip(_scores, values)}
-    lo, hi = np.nanquantile(reps, [(1-level)/2, (1+level)/2], axis=0)
-    lo[3] = max(0, values[3]-hi[4])
+    lo, hi = _percentiles(r, reps[:, :5], level)
+    lo[3] = np.maximum(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #f39f4a8b
+# %% ../nbs/50_interpret.ipynb #8ae2300c
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
 MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
 
 def _notes(y, p, slide, point):
     rare = min(y.sum(), (1-y).sum())
     notes = [f'only {rare} patches of the rarer class: every interval is wide'] if rare < MIN_EVENTS else []
+    if p[y==1].min() > p[y==0].max(): 
+        notes.append('the classes do not overlap: intervals of the AUC and the calibration mean nothing')
     if len(np.unique(p)) == 1: notes.append('all probabilities are equal: the model tells nothing apart')
     if point.chosen_on == point.applied_to and point.rule != 'fixed beforehand':
         notes.append('the threshold was chosen on the data it is tried on: its figures are optimistic')
     if slide is None: return notes + ['slides are unknown: if patches share slides, every interval is too narrow']
     k, S = min(pd.unique(slide[y==c]).size for c in (0, 1)), pd.unique(slide).size
     few = [f'{m} (from {least})' for m, least in MIN_SLIDES.items() if k < least]
-    if few: notes.append(f'the rarer class is on {k} slides only: too few to trust intervals by {" and ".join(few)}')
+    on = f'the rarer class is on {k} slide{"s"*(k!=1)} only'
+    if few: notes.append(f'{on}: too few to trust intervals by {" and ".join(few)}')
     pure = S - sum(pd.Series(y).groupby(slide).nunique() == 2)
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
 
-# %% ../nbs/50_interpret.ipynb #58c60d06
+# %% ../nbs/50_interpret.ipynb #d6f780c8
 def _json(o):
     "Plain Python for JSON: figures become dicts, NaN becomes None"
     if isinstance(o, Estimate): return _json(o._asdict())
@@ -786,7 +819,7 @@ def _json(o):
     if isinstance(o, (np.ndarray, np.generic)): return _json(o.tolist())
     return None if isinstance(o, float) and not np.isfinite(o) else o
 
-# %% ../nbs/50_interpret.ipynb #db141a81
+# %% ../nbs/50_interpret.ipynb #8ba21a53
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     "Every figure on one set of predictions"
@@ -796,37 +829,45 @@ class Evaluation:
     def warnings(self): return self.metrics['warnings']
     def save(self, path): write_json(path, self.metrics)
 
-    def rows(self):
-        "Name and `Estimate` of the main figures"
-        m, op = self.metrics, self.metrics['operating_point']
-        figures = {'AUC': m['auc'], 'average precision': m['average_precision'], 'Brier score': m['brier'], 'log loss': m['log_loss'],
-                   'calibration error': m['ece'], 'calibration slope': m['calibration']['slope'], 'sensitivity': op['sensitivity'],
-                   'specificity': op['specificity']}
-        return {name: Estimate(**e) for name, e in figures.items()}
+# %% ../nbs/50_interpret.ipynb #18670116
+@patch
+def rows(self:Evaluation):
+    "Name and `Estimate` of the main figures"
+    m, op = self.metrics, self.metrics['operating_point']
+    figures = {'AUC': m['auc'], 'average precision': m['average_precision'], 'Brier score': m['brier'],
+               'log loss': m['log_loss'], 'calibration error': m['ece'], 'calibration slope': m['calibration']['slope'],
+               'sensitivity': op['sensitivity'], 'specificity': op['specificity']}
+    return {name: Estimate(**e) for name, e in figures.items()}
 
-    def _head(self):
-        m = self.metrics
-        slides = f" from {m['slides']:,} slides" if m['slides'] else ''
-        return f"{m['n']:,} patches{slides}, {m['events']:,} tumor; accuracy {m['accuracy']:.3f} at 0.5; {m['level']:.0%} intervals"
+@patch
+def _head(self:Evaluation):
+    m = self.metrics
+    slides = f" from {m['slides']:,} slides" if m['slides'] else ''
+    size = f"{m['n']:,} patches{slides}, {m['events']:,} tumor"
+    return f"{size}; accuracy {m['accuracy']:.3f} at 0.5; {m['level']:.0%} intervals"
 
-    def __repr__(self):
-        body = [f'{name:18} {e}' for name, e in self.rows().items()]
-        return '\n'.join([self._head(), *body, self.metrics['operating_point']['words'], *(f'! {w}' for w in self.warnings)])
+# %% ../nbs/50_interpret.ipynb #343711fb
+@patch
+def __repr__(self:Evaluation):
+    body = [f'{name:18} {e}' for name, e in self.rows().items()]
+    notes = [f'! {w}' for w in self.warnings]
+    return '\n'.join([self._head(), *body, self.metrics['operating_point']['words'], *notes])
 
-    def _repr_markdown_(self):
-        body = [f'| {name} | {e} | {e.method} |' for name, e in self.rows().items()]
-        notes = ''.join(f'\n- **Note:** {w}' for w in self.warnings)
-        return '\n'.join([self._head() + '\n', '| figure | value (interval) | interval by |', '|---|---|---|', *body,
-                          '\n' + self.metrics['operating_point']['words'] + '\n' + notes])
+@patch
+def _repr_markdown_(self:Evaluation):
+    body = [f'| {name} | {e} | {e.method} |' for name, e in self.rows().items()]
+    notes = ''.join(f'\n- **Note:** {w}' for w in self.warnings)
+    return '\n'.join([self._head() + '\n', '| figure | value (interval) | interval by |', '|---|---|---|', *body,
+                      '\n' + self.metrics['operating_point']['words'] + '\n' + notes])
 
-# %% ../nbs/50_interpret.ipynb #4b5fb3e7
+# %% ../nbs/50_interpret.ipynb #c3dbfd5e
 PREVALENCES = (.01, .05, .1, .2, .5) # Shares of tumor at which predictive values are given
 
 def evaluate(
     y, # Labels (n,): 0 for normal, 1 for tumor
     p, # Probabilities of tumor (n,) in [0,1]
     slide=None, # Slide of each patch (n,), where known
-    threshold=None, # Fixed beforehand: a number, or an `OperatingPoint` of other data; chosen here for 99 % sensitivity by default
+    threshold=None, # A number or `OperatingPoint` fixed beforehand; chosen here, for 99 % sensitivity, by default
     level:float=0.95, # Confidence level of every interval
     n_boot:int=2000, # Replicates of the bootstrap; 0 for none
     seed:int=0, # Seed of the bootstrap
@@ -836,16 +877,14 @@ def evaluate(
     y, p, slide = check_scores(y, p, slide)
     values, point = _bootstrapped(_Ranked(y, p, slide), threshold, level, n_boot, seed, name)
     auc = Estimate(*auc_ci(y, p, slide, level=level), 'delong' if slide is None else 'obuchowski')
+    groups = [] if slide is None else subgroups(y, p, slide, point.threshold, level=level).reset_index(names='group')
     return Evaluation(_json(dict(
-        n=len(y), events=int(y.sum()), slides=None if slide is None else pd.unique(slide).size, level=level, n_boot=n_boot, seed=seed,
+        n=len(y), events=y.sum(), slides=None if slide is None else len(groups), level=level, n_boot=n_boot, seed=seed,
         auc=auc, **values, accuracy=((p>=.5)==y).mean(), confusion=confusion(y, p), operating_point=_describe(point),
-        predictive_values=[dict(prevalence=q, **dict(zip(('ppv', 'npv'), predictive_values(point, q, level)))) for q in PREVALENCES],
-        calibration=dict(**calibration_line(y, p, slide, level)._asdict(), **dict(list(brier_parts(y, p)._asdict().items())[1:]),
-                         bins=reliability(y, p, slide, level=level)),
-        subgroups=[] if slide is None else subgroups(y, p, slide, point.threshold, level=level).reset_index(names='group'),
-        warnings=_notes(y, p, slide, point))), point)
+        predictive_values=[_values_at(point, q, level) for q in PREVALENCES], subgroups=groups,
+        calibration=_calibration(y, p, slide, level), warnings=_notes(y, p, slide, point))), point)
 
-# %% ../nbs/50_interpret.ipynb #5eb2db38
+# %% ../nbs/50_interpret.ipynb #038f887e
 def _bootstrapped(r, threshold, level, n_boot, seed, name):
     "The `_scores` as `Estimate`s, and the operating point, from one bootstrap"
     given = threshold if isinstance(threshold, OperatingPoint) else None
@@ -857,7 +896,16 @@ def _bootstrapped(r, threshold, level, n_boot, seed, name):
     reps = _bootstrap(figures, r, n_boot, seed) if n_boot else None
     point = _point(r, choose, rule, name, fixed, level, None if reps is None else reps[:, 5:])
     if given: point = replace(point, rule=given.rule, chosen_on=given.chosen_on)
-    return _intervals(score(one, *r.counts(one))[0], reps, level), point
+    return _intervals(r, score(one, *r.counts(one))[0], reps, level), point
+
+def _values_at(point, prevalence, level):
+    ppv, npv = predictive_values(point, prevalence, level)
+    return dict(prevalence=prevalence, ppv=ppv, npv=npv)
+
+def _calibration(y, p, slide, level):
+    line, parts = calibration_line(y, p, slide, level), brier_parts(y, p)._asdict()
+    del parts['score']
+    return dict(**line._asdict(), **parts, bins=reliability(y, p, slide, level=level))
 
 def _describe(point):
     return dict(threshold=point.threshold, rule=point.rule, chosen_on=point.chosen_on, applied_to=point.applied_to,
