@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['Layer', 'Linear', 'ReLU', 'Tanh', 'Sigmoid', 'Network', 'softmax', 'softmax_cross_entropy', 'loss_and_grads',
            'numeric_grad', 'gradient_check', 'SGD', 'batches', 'lr_find', 'one_cycle', 'predict', 'evaluate', 'fit',
-           'plot_history', 'plot_weights', 'confusion', 'plot_confusion', 'show_mistakes', 'save_weights',
-           'load_weights', 'mnist_run']
+           'plot_history', 'plot_weights', 'save_weights', 'load_weights', 'mnist_run']
 
-# %% ../nbs/05_mnist.ipynb #683cfc8e
+# %% ../nbs/05_mnist.ipynb #c76c592c
 import copy, math, time
 
 import numpy as np
 
 from .base import COLORS, InputError, check_new, new_axes, progress_bar, save_png, theme
 from .base import write_beside, write_json, write_text
-from .digits import Distort, download_mnist, load_bundled, load_mnist, show_digits
+from .digits import Distort, confusion, download_mnist, load_bundled, load_mnist
+from .digits import plot_confusion, show_digits, show_mistakes
 
 # %% ../nbs/05_mnist.ipynb #9989fbee
 class Layer:
@@ -194,7 +194,7 @@ def gradient_check(
     norm = np.linalg.norm
     return {k: float(norm(a-b)/(norm(a)+norm(b))) for k, a, b in zip(names, ours, numeric)}
 
-# %% ../nbs/05_mnist.ipynb #208af0b3
+# %% ../nbs/05_mnist.ipynb #0e5d408b
 class SGD:
     "Stochastic gradient descent with momentum, and weight decay apart from the gradient"
     def __init__(self,
@@ -212,7 +212,7 @@ class SGD:
             if self.wd and p.ndim > 1: p *= 1 - lr*self.wd
             p -= np.multiply(v, lr, out=g)
 
-# %% ../nbs/05_mnist.ipynb #2dd63cb0
+# %% ../nbs/05_mnist.ipynb #60dc9418
 def batches(
     x:np.ndarray, # Scaled digits, (n, inputs)
     y:np.ndarray, # Their classes
@@ -225,7 +225,7 @@ def batches(
         take = order[i:i+bs]
         yield np.take(x, take, axis=0, out=buffer[:len(take)], mode='clip'), y[take]
 
-# %% ../nbs/05_mnist.ipynb #bd8babb7
+# %% ../nbs/05_mnist.ipynb #61d8e830
 def lr_find(
     net:Network, # Left as it is; a copy is trained
     images:np.ndarray, # Digits as in the file
@@ -248,7 +248,7 @@ def lr_find(
         opt.step(lr)
     return lrs[:len(losses)], np.array(losses), float(lrs[np.argmin(losses)]/10)
 
-# %% ../nbs/05_mnist.ipynb #d1316e5d
+# %% ../nbs/05_mnist.ipynb #5d8c32ba
 def one_cycle(
     done:float, # Share of the training that is over, 0 to 1
     lr:float, # Learning rate at the peak
@@ -260,7 +260,7 @@ def one_cycle(
     start, end, t = (lr/div, lr, done/warm) if done < warm else (lr, lr/div_final, (done-warm)/(1-warm))
     return start + (end - start)*(1 - math.cos(math.pi*t))/2
 
-# %% ../nbs/05_mnist.ipynb #136d4871
+# %% ../nbs/05_mnist.ipynb #d82562aa
 def predict(
     net:Network,
     images:np.ndarray, # Digits as in the file, (n, side, side)
@@ -279,7 +279,7 @@ def evaluate(
     true = np.maximum(p[np.arange(len(p)), labels], np.finfo(p.dtype).tiny)
     return dict(loss=float(-np.log(true).mean()), accuracy=float((p.argmax(1) == labels).mean()))
 
-# %% ../nbs/05_mnist.ipynb #5b197478
+# %% ../nbs/05_mnist.ipynb #216511aa
 def fit(
     net:Network, # Trained in place
     images:np.ndarray, # Digits as in the file, (n, side, side)
@@ -306,12 +306,13 @@ def fit(
             opt.step(log['lr'][-1])
             if shown: shown.update(len(xb))
         figures = dict(epoch=epoch, seconds=time.perf_counter()-start, loss=float(np.mean(log['loss'][-per_epoch:])))
+        if not math.isfinite(figures['loss']): raise InputError(f'learning rate {lr}: too long a step; choose a smaller one')
         if test: figures |= {f'test_{k}': v for k, v in evaluate(net, *test).items()}
         log['epochs'].append(figures)
     if shown: shown.close()
     return log
 
-# %% ../nbs/05_mnist.ipynb #c19545b4
+# %% ../nbs/05_mnist.ipynb #69dd1327
 @theme()
 def plot_history(
     log:dict, # What `fit` returned
@@ -332,7 +333,7 @@ def plot_history(
         right[0].set(xlabel='epoch', ylabel='% wrong', ylim=(0, None), title='Errors on the test digits')
     return left
 
-# %% ../nbs/05_mnist.ipynb #9b3605ab
+# %% ../nbs/05_mnist.ipynb #1078f665
 @theme()
 def plot_weights(
     net:Network, # Its inputs must be square images
@@ -347,44 +348,7 @@ def plot_weights(
         panel.images[0].set(cmap='RdBu', clim=(-abs(image).max(), abs(image).max()))
     return ax
 
-# %% ../nbs/05_mnist.ipynb #84ace4c8
-def confusion(
-    labels:np.ndarray, # True classes
-    predicted:np.ndarray, # What was said
-    classes:int=10,
-)->np.ndarray: # Counts, (classes, classes): rows are true, columns are said
-    "How often each digit was taken for each"
-    return np.bincount(labels.astype(int)*classes + predicted, minlength=classes**2).reshape(classes, classes)
-
-@theme()
-def plot_confusion(
-    counts:np.ndarray, # From `confusion`
-    ax=None, # Matplotlib `Axes`; a new one by default
-):
-    "The confusion matrix: mistakes in orange, right answers in grey"
-    ax, k = new_axes(ax, (4.4, 4.2)), len(counts)
-    wrong = np.where(np.eye(k), 0, counts)
-    ax.imshow(wrong, cmap='Oranges', vmin=0, vmax=max(1.4*wrong.max(), 1))
-    for i, j in np.argwhere(counts):
-        ax.text(j, i, counts[i, j], ha='center', va='center', fontsize=7.5, color=COLORS['muted' if i == j else 'ink'])
-    ax.set(xticks=range(k), yticks=range(k), xlabel='said', ylabel='true', title=f'{wrong.sum()} of {counts.sum():,} wrong')
-    ax.grid(False)
-    return ax
-
-# %% ../nbs/05_mnist.ipynb #7ba70eec
-def show_mistakes(
-    images:np.ndarray, # Digits as in the file
-    labels:np.ndarray, # Their classes
-    probs:np.ndarray, # From `predict`
-    n:int=20, # Digits to show, at most
-):
-    "The mistakes that the network is surest of, as `true > said`; None if there are none"
-    said = probs.argmax(axis=1)
-    wrong = np.flatnonzero(said != labels)
-    worst = wrong[np.argsort(-probs[wrong, said[wrong]])][:n]
-    if len(worst): return show_digits(images[worst], [f'{t} > {s}' for t, s in zip(labels[worst], said[worst])])
-
-# %% ../nbs/05_mnist.ipynb #3a01b6f4
+# %% ../nbs/05_mnist.ipynb #e5b3cb2d
 def save_weights(
     net:Network,
     path, # File to write, ending in .npz
@@ -407,13 +371,19 @@ def load_weights(
     for p, saved in zip(net.params, params): p[...] = saved
     return net
 
-# %% ../nbs/05_mnist.ipynb #f4f32527
+# %% ../nbs/05_mnist.ipynb #74cd5f9e
+def _hidden(hidden):
+    try: sizes = tuple(int(h) for h in (hidden.split(',') if isinstance(hidden, str) else hidden))
+    except ValueError: sizes = (0,)
+    if min(sizes, default=1) < 1: raise InputError(f'hidden {hidden}: give neurons of each layer, such as 500,300')
+    return sizes
+
 def _digits(data, download):
+    if data is None and download: raise InputError('nowhere to download to; add --data DIR')
     if data is None: return load_bundled(), "scikit-learn's bundled digits (--data DIR for MNIST)"
     return load_mnist(download_mnist(data) if download else data), str(data)
 
-def _write_run(out, net, log, metrics, test):
-    images, labels = test
+def _write_run(out, net, log, metrics, images, labels):
     probs = predict(net, images)
     axes = dict(loss=plot_history(log), weights=plot_weights(net), mistakes=show_mistakes(images, labels, probs),
                 confusion_matrix=plot_confusion(confusion(labels, probs.argmax(1))))
@@ -427,31 +397,29 @@ def _write_run(out, net, log, metrics, test):
         for name, ax in axes.items():
             if ax is not None: save_png(ax, part/f'{name}.png')
 
-# %% ../nbs/05_mnist.ipynb #4ac8def9
+# %% ../nbs/05_mnist.ipynb #76de6b36
 def mnist_run(
     data=None, # Folder with the four MNIST files; scikit-learn's bundled 8x8 digits by default
-    hidden=(500, 300), # Neurons of each hidden layer
+    hidden=(500, 300), # Neurons of each hidden layer; also as text, '500,300'
     epochs:int=20, # Times through the training digits
     lr:float=.05, # Learning rate at the peak of the cycle
     seed:int=0, # Decides initial weights, order and distortions
     out=None, # Folder to write; nothing is written by default
     distort:bool=False, # Train on distorted digits?
-    download:bool=False, # Download MNIST below `data` first?
+    download:bool=False, # Download MNIST below `data` first, unless it is there?
     bar:bool=False, # Show a progress bar on standard error?
 )->dict: # `test_accuracy`, `seconds_per_epoch`, and what they were had with
     "Train a network on digits, print its test accuracy, write weights, history, figures and metrics"
+    hidden = _hidden(hidden)
+    if epochs < 1 or lr <= 0 or seed < 0: raise InputError(f'epochs {epochs}, lr {lr}, seed {seed}: give positive numbers')
     if out is not None: check_new(out)
-    if epochs < 1 or lr <= 0 or any(h < 1 for h in hidden):
-        raise InputError(f'epochs {epochs}, lr {lr}, hidden {tuple(hidden)}: all must be positive')
-    (x, y, xt, yt), source = _digits(data, download)
+    (x, y, *test), source = _digits(data, download)
     net = Network((x[0].size, *hidden, 10), seed=seed, mean=float(x.mean()), std=float(x.std()))
-    side = x.shape[1]
-    augment = Distort(side, shift=side/28, elastic=.6*side/28) if distort else None
-    log = fit(net, x, y, epochs, lr, seed=seed, test=(xt, yt), augment=augment, bar=bar)
-    metrics = dict(test_accuracy=log['epochs'][-1]['test_accuracy'], test_digits=len(yt), train_digits=len(y), data=source,
-                   seconds_per_epoch=float(np.mean([e['seconds'] for e in log['epochs']])), sizes=net.sizes, epochs=epochs,
-                   lr=lr, seed=seed, distort=distort, inputs='(pixels as in the file - mean) / std')
-    if out is not None: _write_run(out, net, log, metrics, (xt, yt))
-    print(f"{net} on {source}: {metrics['test_accuracy']:.2%} of {len(yt):,} test digits right, "
+    log = fit(net, x, y, epochs, lr, seed=seed, test=test, augment=Distort(x.shape[1]) if distort else None, bar=bar)
+    metrics = dict(test_accuracy=log['epochs'][-1]['test_accuracy'], test_digits=len(test[1]), train_digits=len(y),
+                   seconds_per_epoch=float(np.mean([e['seconds'] for e in log['epochs']])), data=source, sizes=net.sizes,
+                   epochs=epochs, lr=lr, seed=seed, distort=distort, inputs='(pixels as in the file - mean) / std')
+    if out is not None: _write_run(out, net, log, metrics, *test)
+    print(f"{net} on {source}: {metrics['test_accuracy']:.2%} of {len(test[1]):,} test digits right, "
           f"{metrics['seconds_per_epoch']:.2f} s an epoch")
     return metrics
