@@ -78,8 +78,9 @@ def main():
     args = parser.parse_args()
     (x, y), threads = digits(args.data), os.environ.get('OMP_NUM_THREADS', 'all')
     timers = dict(ours=time_ours, torch=time_torch, sklearn=time_sklearn, products=time_products)
-    print(f'{len(x):,} digits, {args.rounds} rounds, {threads} threads, {os.cpu_count()} cores; seconds an epoch, median\n')
-    print('| batch | ours | PyTorch | sklearn | products | ours/PyTorch | ours/sklearn | ours/products |\n' + '|---:'*8 + '|')
+    print(f'{len(x):,} digits, {threads} threads; seconds an epoch, median of {args.rounds} rounds\n')
+    head = ('batch', *timers, 'ours/torch', 'ours/sklearn', 'ours/products')
+    print('|', ' | '.join(head), '|\n' + '|---:'*len(head) + '|')
     for bs in map(int, args.bs.split(',')):
         times = {name: [] for name in timers}
         for _ in range(args.rounds):

@@ -194,7 +194,7 @@ def gradient_check(
     norm = np.linalg.norm
     return {k: float(norm(a-b)/(norm(a)+norm(b))) for k, a, b in zip(names, ours, numeric)}
 
-# %% ../nbs/05_mnist.ipynb #0e5d408b
+# %% ../nbs/05_mnist.ipynb #b05c536a
 class SGD:
     "Stochastic gradient descent with momentum, and weight decay apart from the gradient"
     def __init__(self,
@@ -212,7 +212,7 @@ class SGD:
             if self.wd and p.ndim > 1: p *= 1 - lr*self.wd
             p -= np.multiply(v, lr, out=g)
 
-# %% ../nbs/05_mnist.ipynb #60dc9418
+# %% ../nbs/05_mnist.ipynb #0c440466
 def batches(
     x:np.ndarray, # Scaled digits, (n, inputs)
     y:np.ndarray, # Their classes
@@ -225,7 +225,7 @@ def batches(
         take = order[i:i+bs]
         yield np.take(x, take, axis=0, out=buffer[:len(take)], mode='clip'), y[take]
 
-# %% ../nbs/05_mnist.ipynb #61d8e830
+# %% ../nbs/05_mnist.ipynb #f2e614dc
 def lr_find(
     net:Network, # Left as it is; a copy is trained
     images:np.ndarray, # Digits as in the file
@@ -248,7 +248,7 @@ def lr_find(
         opt.step(lr)
     return lrs[:len(losses)], np.array(losses), float(lrs[np.argmin(losses)]/10)
 
-# %% ../nbs/05_mnist.ipynb #5d8c32ba
+# %% ../nbs/05_mnist.ipynb #f9b27fbe
 def one_cycle(
     done:float, # Share of the training that is over, 0 to 1
     lr:float, # Learning rate at the peak
@@ -260,7 +260,7 @@ def one_cycle(
     start, end, t = (lr/div, lr, done/warm) if done < warm else (lr, lr/div_final, (done-warm)/(1-warm))
     return start + (end - start)*(1 - math.cos(math.pi*t))/2
 
-# %% ../nbs/05_mnist.ipynb #d82562aa
+# %% ../nbs/05_mnist.ipynb #aa1d73a7
 def predict(
     net:Network,
     images:np.ndarray, # Digits as in the file, (n, side, side)
@@ -279,7 +279,7 @@ def evaluate(
     true = np.maximum(p[np.arange(len(p)), labels], np.finfo(p.dtype).tiny)
     return dict(loss=float(-np.log(true).mean()), accuracy=float((p.argmax(1) == labels).mean()))
 
-# %% ../nbs/05_mnist.ipynb #216511aa
+# %% ../nbs/05_mnist.ipynb #2fed6cc1
 def fit(
     net:Network, # Trained in place
     images:np.ndarray, # Digits as in the file, (n, side, side)
@@ -295,8 +295,8 @@ def fit(
     bar:bool=False, # Show a progress bar on standard error
 )->dict: # `loss` and `lr` of each batch; `epochs`, one dict each, with the `seconds` spent training
     "Train with `SGD` and `one_cycle`"
-    x, opt, rng, log = net.scale(images), SGD(net, mom, wd), np.random.default_rng(seed), dict(loss=[], lr=[], epochs=[])
-    per_epoch = math.ceil(len(x)/bs)
+    x, opt, rng = net.scale(images), SGD(net, mom, wd), np.random.default_rng(seed)
+    log, per_epoch = dict(loss=[], lr=[], epochs=[]), math.ceil(len(x)/bs)
     shown = progress_bar(epochs*len(x), 'training', 'digits') if bar else None
     for epoch in range(1, epochs+1):
         start = time.perf_counter()
@@ -306,13 +306,13 @@ def fit(
             opt.step(log['lr'][-1])
             if shown: shown.update(len(xb))
         figures = dict(epoch=epoch, seconds=time.perf_counter()-start, loss=float(np.mean(log['loss'][-per_epoch:])))
-        if not math.isfinite(figures['loss']): raise InputError(f'learning rate {lr}: too long a step; choose a smaller one')
+        if not math.isfinite(figures['loss']): raise InputError(f'lr {lr}: too long a step; choose a smaller one')
         if test: figures |= {f'test_{k}': v for k, v in evaluate(net, *test).items()}
         log['epochs'].append(figures)
     if shown: shown.close()
     return log
 
-# %% ../nbs/05_mnist.ipynb #69dd1327
+# %% ../nbs/05_mnist.ipynb #aa9ec267
 @theme()
 def plot_history(
     log:dict, # What `fit` returned
@@ -333,7 +333,7 @@ def plot_history(
         right[0].set(xlabel='epoch', ylabel='% wrong', ylim=(0, None), title='Errors on the test digits')
     return left
 
-# %% ../nbs/05_mnist.ipynb #1078f665
+# %% ../nbs/05_mnist.ipynb #dd3604d3
 @theme()
 def plot_weights(
     net:Network, # Its inputs must be square images
@@ -348,7 +348,7 @@ def plot_weights(
         panel.images[0].set(cmap='RdBu', clim=(-abs(image).max(), abs(image).max()))
     return ax
 
-# %% ../nbs/05_mnist.ipynb #e5b3cb2d
+# %% ../nbs/05_mnist.ipynb #e71375cd
 def save_weights(
     net:Network,
     path, # File to write, ending in .npz
@@ -367,11 +367,12 @@ def load_weights(
     params = [file.get(f'{k}{i}') for i in range(1, len(file)//2) for k in 'Wb']
     if not params or any(p is None for p in [*params, file.get('mean'), file.get('std')]):
         raise InputError(f'{path}: holds {", ".join(file)}; weights have W1, b1, W2, b2, ..., mean, std')
-    net = Network([params[0].shape[0], *(len(b) for b in params[1::2])], mean=float(file['mean']), std=float(file['std']))
+    sizes = [params[0].shape[0], *(len(b) for b in params[1::2])]
+    net = Network(sizes, mean=float(file['mean']), std=float(file['std']))
     for p, saved in zip(net.params, params): p[...] = saved
     return net
 
-# %% ../nbs/05_mnist.ipynb #74cd5f9e
+# %% ../nbs/05_mnist.ipynb #e2adec43
 def _hidden(hidden):
     try: sizes = tuple(int(h) for h in (hidden.split(',') if isinstance(hidden, str) else hidden))
     except ValueError: sizes = (0,)
@@ -380,7 +381,7 @@ def _hidden(hidden):
 
 def _digits(data, download):
     if data is None and download: raise InputError('nowhere to download to; add --data DIR')
-    if data is None: return load_bundled(), "scikit-learn's bundled digits (--data DIR for MNIST)"
+    if data is None: return load_bundled(), "scikit-learn's bundled digits"
     return load_mnist(download_mnist(data) if download else data), str(data)
 
 def _write_run(out, net, log, metrics, images, labels):
@@ -397,7 +398,7 @@ def _write_run(out, net, log, metrics, images, labels):
         for name, ax in axes.items():
             if ax is not None: save_png(ax, part/f'{name}.png')
 
-# %% ../nbs/05_mnist.ipynb #76de6b36
+# %% ../nbs/05_mnist.ipynb #32cdcbe8
 def mnist_run(
     data=None, # Folder with the four MNIST files; scikit-learn's bundled 8x8 digits by default
     hidden=(500, 300), # Neurons of each hidden layer; also as text, '500,300'
@@ -411,15 +412,16 @@ def mnist_run(
 )->dict: # `test_accuracy`, `seconds_per_epoch`, and what they were had with
     "Train a network on digits, print its test accuracy, write weights, history, figures and metrics"
     hidden = _hidden(hidden)
-    if epochs < 1 or lr <= 0 or seed < 0: raise InputError(f'epochs {epochs}, lr {lr}, seed {seed}: give positive numbers')
+    if epochs < 1 or not lr > 0: raise InputError(f'epochs {epochs}, lr {lr}: both must be positive')
+    if seed < 0: raise InputError(f'seed {seed}: give 0 or a positive number')
     if out is not None: check_new(out)
     (x, y, *test), source = _digits(data, download)
     net = Network((x[0].size, *hidden, 10), seed=seed, mean=float(x.mean()), std=float(x.std()))
     log = fit(net, x, y, epochs, lr, seed=seed, test=test, augment=Distort(x.shape[1]) if distort else None, bar=bar)
-    metrics = dict(test_accuracy=log['epochs'][-1]['test_accuracy'], test_digits=len(test[1]), train_digits=len(y),
-                   seconds_per_epoch=float(np.mean([e['seconds'] for e in log['epochs']])), data=source, sizes=net.sizes,
-                   epochs=epochs, lr=lr, seed=seed, distort=distort, inputs='(pixels as in the file - mean) / std')
+    accuracy, seconds = log['epochs'][-1]['test_accuracy'], float(np.mean([e['seconds'] for e in log['epochs']]))
+    metrics = dict(test_accuracy=accuracy, seconds_per_epoch=seconds, data=source, train_digits=len(y),
+                   test_digits=len(test[1]), sizes=net.sizes, epochs=epochs, lr=lr, seed=seed, distort=distort,
+                   inputs='(pixels as in the file - mean) / std')
     if out is not None: _write_run(out, net, log, metrics, *test)
-    print(f"{net} on {source}: {metrics['test_accuracy']:.2%} of {len(test[1]):,} test digits right, "
-          f"{metrics['seconds_per_epoch']:.2f} s an epoch")
+    print(f'{net} on {source}: {accuracy:.2%} of {len(test[1]):,} test digits right, {seconds:.2f} s an epoch')
     return metrics
