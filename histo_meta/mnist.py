@@ -348,7 +348,7 @@ def plot_weights(
         panel.images[0].set(cmap='RdBu', clim=(-abs(image).max(), abs(image).max()))
     return ax
 
-# %% ../nbs/05_mnist.ipynb #e71375cd
+# %% ../nbs/05_mnist.ipynb #57bece3c
 def save_weights(
     net:Network,
     path, # File to write, ending in .npz
@@ -372,7 +372,7 @@ def load_weights(
     for p, saved in zip(net.params, params): p[...] = saved
     return net
 
-# %% ../nbs/05_mnist.ipynb #e2adec43
+# %% ../nbs/05_mnist.ipynb #a26c8f3d
 def _hidden(hidden):
     try: sizes = tuple(int(h) for h in (hidden.split(',') if isinstance(hidden, str) else hidden))
     except ValueError: sizes = (0,)
@@ -398,7 +398,7 @@ def _write_run(out, net, log, metrics, images, labels):
         for name, ax in axes.items():
             if ax is not None: save_png(ax, part/f'{name}.png')
 
-# %% ../nbs/05_mnist.ipynb #32cdcbe8
+# %% ../nbs/05_mnist.ipynb #202ff4c4
 def mnist_run(
     data=None, # Folder with the four MNIST files; scikit-learn's bundled 8x8 digits by default
     hidden=(500, 300), # Neurons of each hidden layer; also as text, '500,300'
