@@ -1,0 +1,93 @@
+"""How long an epoch takes: histo_meta.mnist, PyTorch's eager loop, scikit-learn's MLPClassifier, bare matrix products.
+
+    python benchmarks/mnist.py [--data DIR] [--bs 64,128,256] [--rounds 5]
+
+The same network (784-500-300-10, ReLU), the same digits in float32, the same batch size, plain SGD with momentum and
+weight decay, one process. The four take turns; each counts with its median over the rounds. Without `--data` the digits
+are random pixels, which take the same time. Threads: set OMP_NUM_THREADS before starting.
+"""
+import argparse, os, statistics, time, warnings
+
+import numpy as np
+import torch
+from sklearn.neural_network import MLPClassifier
+
+from histo_meta.mnist import Network, fit, load_mnist
+
+SIZES = (784, 500, 300, 10)
+
+
+def time_ours(x, y, bs):
+    "Seconds that `fit` reports for an epoch"
+    return fit(Network(SIZES), x, y, epochs=1, lr=.01, bs=bs)['epochs'][0]['seconds']
+
+
+def time_torch(x, y, bs):
+    "An eager loop over batches of tensors: no DataLoader, no Python per digit"
+    modules = [m for a, b in zip(SIZES, SIZES[1:]) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())][:-1]
+    net, x, y = torch.nn.Sequential(*modules), torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+    opt = torch.optim.SGD(net.parameters(), lr=.01, momentum=.9, weight_decay=5e-3)
+    start = time.perf_counter()
+    for idxs in torch.randperm(len(x)).split(bs):
+        loss = torch.nn.functional.cross_entropy(net(x[idxs]), y[idxs])
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        loss.item()
+    return time.perf_counter() - start
+
+
+def time_sklearn(x, y, bs):
+    "Three epochs of `fit`, divided by three, so that its preparations weigh little"
+    net = MLPClassifier(SIZES[1:-1], solver='sgd', learning_rate_init=.01, alpha=5e-3, batch_size=bs, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # three epochs do not converge
+        start = time.perf_counter()
+        net.fit(x, y)
+    return (time.perf_counter() - start)/3
+
+
+def time_products(x, y, bs):
+    "The eight matrix products of a batch and nothing else, into arrays that are there: the limit"
+    n, arrays = bs, lambda *shape: np.ones(shape, np.float32)
+    acts, weights = [arrays(n, s) for s in SIZES], [arrays(a, b) for a, b in zip(SIZES, SIZES[1:])]
+    outs, grads = [arrays(n, s) for s in SIZES], [arrays(a, b) for a, b in zip(SIZES, SIZES[1:])]
+    start = time.perf_counter()
+    for _ in range(-(-len(x)//bs)):
+        for i in range(3): np.matmul(acts[i], weights[i], out=outs[i+1])
+        for i in (2, 1, 0):
+            np.matmul(acts[i].T, outs[i+1], out=grads[i])
+            if i: np.matmul(outs[i+1], weights[i].T, out=outs[i])
+    return time.perf_counter() - start
+
+
+def digits(data):
+    "Training digits as float32 rows, about standardised, and their classes"
+    if data:
+        x, y = load_mnist(data)[:2]
+        return np.divide(x.reshape(len(x), -1) - x.mean(), x.std(), dtype=np.float32), y
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((60_000, 784), dtype=np.float32), rng.integers(0, 10, 60_000, np.uint8)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', help='folder with the MNIST files; random digits by default')
+    parser.add_argument('--bs', default='64,128,256', help='batch sizes')
+    parser.add_argument('--rounds', type=int, default=5, help='turns of each')
+    args = parser.parse_args()
+    (x, y), threads = digits(args.data), os.environ.get('OMP_NUM_THREADS', 'all')
+    timers = dict(ours=time_ours, torch=time_torch, sklearn=time_sklearn, products=time_products)
+    print(f'{len(x):,} digits, {threads} threads; seconds an epoch, median of {args.rounds} rounds\n')
+    head = ('batch', *timers, 'ours/torch', 'ours/sklearn', 'ours/products')
+    print('|', ' | '.join(head), '|\n' + '|---:'*len(head) + '|')
+    for bs in map(int, args.bs.split(',')):
+        times = {name: [] for name in timers}
+        for _ in range(args.rounds):
+            for name, timer in timers.items(): times[name].append(timer(x, y, bs))
+        t = {name: statistics.median(ts) for name, ts in times.items()}
+        ratios = (t['ours']/t[k] for k in ('torch', 'sklearn', 'products'))
+        print('|', ' | '.join([str(bs), *(f'{v:.2f}' for v in (*t.values(), *ratios))]), '|', flush=True)
+
+
+if __name__ == '__main__': main()
