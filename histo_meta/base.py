@@ -94,7 +94,7 @@ def check_new(
     if taken: raise InputError(f'{path} exists already and is not written over; remove it or choose another name')
     return path
 
-# %% ../nbs/00_base.ipynb #99209e51
+# %% ../nbs/00_base.ipynb #058cb5fe
 def progress_bar(
     total:int, # How many images will come
     label:str='', # What is being done
@@ -103,7 +103,7 @@ def progress_bar(
     every:float=15., # Seconds between two lines where `file` is no terminal
     disable:bool=False, # Show nothing at all
 ):
-    "A tqdm bar: `update(n)` after `n` more, `close()` at the end"
+    "A tqdm bar, to be used in a `with`: `update(n)` after `n` more"
     from tqdm import tqdm
     class Lines(tqdm):
         def display(self, msg=None, pos=None): print(self, file=self.fp, flush=True)

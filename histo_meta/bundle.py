@@ -145,7 +145,7 @@ def probs(self:Predictor,
     "Probabilities of tumor from the network's output"
     return (logits/self.config['temperature']).softmax(1)[:, 1].double().numpy()
 
-# %% ../nbs/40_bundle.ipynb #0a4ce9a7
+# %% ../nbs/40_bundle.ipynb #fe4791d7
 class PatchImages(torch.utils.data.Dataset):
     "The images of a patch table as uint8 tensors (3, size, size)"
     def __init__(self,
@@ -165,9 +165,9 @@ def predict(self:Predictor,
     "Predict every patch of a table"
     images = PatchImages(table, self.config['size'])
     dl = torch.utils.data.DataLoader(images, self.bs, num_workers=workers, generator=torch.Generator())
-    bar,p = progress_bar(len(images), 'predicting', disable=not progress), np.empty(len(images))
-    for i,x in enumerate(dl):
-        p[i*self.bs:][:len(x)] = self.probs(self.logits(x))
-        bar.update(len(x))
-    bar.close()
+    p = np.empty(len(images))
+    with progress_bar(len(images), 'predicting', disable=not progress) as bar:
+        for i,x in enumerate(dl):
+            p[i*self.bs:][:len(x)] = self.probs(self.logits(x))
+            bar.update(len(x))
     return p

@@ -63,7 +63,7 @@ def histo_train(
                     pretrained=not scratch)
     print(summary(run.folder))
 
-# %% ../nbs/90_cli.ipynb #5e390ceb
+# %% ../nbs/90_cli.ipynb #9487b112
 @command
 def histo_evaluate(
     run:str, # Folder of a run
@@ -86,7 +86,7 @@ def histo_predict(
     skip:bool=False, # Leave out patches that cannot be read
 ):
     "Probability of tumor for every patch, as CSV"
-    from histo_meta.run import predict_run
+    from histo_meta.run import predict_run, write_csv
     preds = predict_run(run, data, out, submission, skip, workers)
-    if out is None: preds.to_csv(sys.stdout, index=False)
+    if out is None: write_csv(sys.stdout, preds)
     else: print(f'{len(preds):,} predictions: {out}')

@@ -243,7 +243,7 @@ def open_patch(
         raise InputError(f'{where}: cannot be read as an image ({e}); mend or remove it, or leave it out with --skip') from e
     return img if size is None or img.size == (size, size) else img.resize((size, size), Image.Resampling.BILINEAR)
 
-# %% ../nbs/20_data.ipynb #985b3715
+# %% ../nbs/20_data.ipynb #53f116cf
 def _try_patch(row):
     try: return None, open_patch(row, None).size
     except InputError as e: return str(e), None
@@ -255,15 +255,13 @@ def check_readable(
     progress:bool=False, # Show a progress bar on standard error
 )->pd.DataFrame: # The rows that cannot be read, with a column `problem`; `attrs['resized']` counts other sizes
     "Open every patch; return those that cannot be read"
-    bar = progress_bar(len(table), 'checking', disable=not progress)
-    problems, resized = [], 0
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    problems, resized, bar = [], 0, progress_bar(len(table), 'checking', disable=not progress)
+    with bar, warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         warnings.simplefilter('ignore')  # a decoder's warning about a file that it then cannot read
         for problem,found in pool.map(_try_patch, table.itertuples(index=False)):
             problems.append(problem)
             resized += found not in (None, (size, size))
             bar.update()
-    bar.close()
     bad = table.assign(problem=problems)[[p is not None for p in problems]]
     bad.attrs['resized'] = resized
     return bad

@@ -27,7 +27,7 @@ from .interpret import *
 from .loader import show_patches
 from .report import *
 
-# %% ../nbs/65_run.ipynb #12769a3e
+# %% ../nbs/65_run.ipynb #756dbc1f
 def predictions(
     table:pd.DataFrame, # A patch table
     p:np.ndarray, # (n,) probabilities of tumor, in its order
@@ -35,15 +35,16 @@ def predictions(
     "The table of predictions"
     columns = ['id', 'path', 'row', 'slide', 'label']
     keep = [c for c in columns if c in ('id', 'path') or table[c].notna().any()]
-    return table[keep].assign(prob=np.asarray(p).round(7)).reset_index(drop=True)
+    return table[keep].assign(prob=np.asarray(p, dtype=float)).reset_index(drop=True)
 
 def write_csv(
-    path, # File to write
+    path, # File to write, or an open one
     df:pd.DataFrame,
-    **kwargs, # Passed on to `DataFrame.to_csv`
 ):
-    "Write a table as CSV, whole or not at all"
-    with write_beside(path) as part: df.to_csv(part, index=False, **kwargs)
+    "Write a table as CSV with nine digits; a file whole or not at all"
+    def write(to): df.to_csv(to, index=False, float_format='%.9g', lineterminator='\n')
+    if hasattr(path, 'write'): return write(path)
+    with write_beside(path) as part: write(part)
 
 # %% ../nbs/65_run.ipynb #16f709ce
 @theme()
@@ -69,7 +70,7 @@ def plot_mistakes(
     titles = [f'{r.id[:9]}\n{r.label}, p {r.prob:.2f}' for r in rows.itertuples()]
     return show_patches(np.stack([np.asarray(open_patch(r, size)) for r in rows.itertuples()]), titles, columns=6)
 
-# %% ../nbs/65_run.ipynb #36b68925
+# %% ../nbs/65_run.ipynb #e8fe6758
 def _arrays(preds):
     slide = preds.slide if 'slide' in preds and preds.slide.notna().all() else None
     return (preds.label == 'tumor').to_numpy(int), preds.prob.to_numpy(float), None if slide is None else slide.to_numpy()
@@ -96,7 +97,7 @@ def write_evaluation(
     metrics = result.metrics | dict(split=facts['split']['name'], **(more or {}))
     errors = worst_mistakes(preds, 50)
     write_csv(folder/'predictions.csv', preds)
-    write_csv(folder/'errors.csv', errors, float_format='%.6g')
+    write_csv(folder/'errors.csv', errors)
     subgroup = subgroups(y, p, slide, result.point.threshold) if slide is not None else []
     for name,plot in _plots(y, p, slide, result.point, subgroup).items(): save_png(plot(), folder/f'{name}.png')
     if len(errors): save_png(plot_mistakes(errors, facts['model']['size']).flat[0], folder/'mistakes.png')
