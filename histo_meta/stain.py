@@ -16,7 +16,7 @@ def _like(x, a): return x.new_tensor(a) if hasattr(x, 'new_tensor') else np.asar
 def _check_float(x):
     if 'float' not in str(x.dtype): raise InputError(f'got {x.dtype} where light in 0..1 is needed; divide by 255')
 
-# %% ../nbs/10_stain.ipynb #0655e425
+# %% ../nbs/10_stain.ipynb #55cabb36
 def rgb_to_od(
     rgb, # Light in 0..1; float array or tensor of any shape
     white:float=1.0, # Light where there is no tissue, or one number per channel that broadcasts
@@ -24,7 +24,7 @@ def rgb_to_od(
     "Optical density of light"
     _check_float(rgb)
     share = rgb / (white if isinstance(white, (int, float)) else _like(rgb, white))
-    return -_log10(share.clip(1/255))
+    return _log10(1/share.clip(1/255))
 
 # %% ../nbs/10_stain.ipynb #1e93a27d
 def od_to_rgb(
