@@ -788,9 +788,9 @@ def _intervals(r, values, reps, level):
     lo[3] = np.maximum(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #8ae2300c
+# %% ../nbs/50_interpret.ipynb #98d7ca9c
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
-MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
+MIN_SLIDES = dict(obuchowski=5, bootstrap=20) # Slides that hold the rarer class, below which intervals are too narrow
 
 def _notes(y, p, slide, point):
     rare = min(y.sum(), (1-y).sum())
