@@ -687,7 +687,7 @@ def _group(y, p, threshold, slide, level):
         row.update({name: e.value, f'{name}_lo': e.lo, f'{name}_hi': e.hi})
     return row
 
-# %% ../nbs/50_interpret.ipynb #2452b373
+# %% ../nbs/50_interpret.ipynb #199e70bf
 @theme()
 def plot_forest(
     table:pd.DataFrame, # From `subgroups`
@@ -700,14 +700,14 @@ def plot_forest(
     t = table.dropna(subset=[figure]).sort_values(figure, kind='stable')
     shown = t.head(most)
     ax, rows = new_axes(ax, (5.2, 1.2 + .2*len(shown))), np.arange(len(shown))
-    value = shown[figure]
+    value, name = shown[figure], 'AUC' if figure == 'auc' else figure
     ax.errorbar(value, rows, xerr=[value-shown[figure+'_lo'], shown[figure+'_hi']-value], fmt='o', ms=4, lw=1.2)
     side = dict(transform=ax.get_yaxis_transform(), fontsize=8, va='center', color=COLORS['muted'])
     for row, n, events in zip(rows, shown.n, shown.events): ax.text(1.02, row, f'{events:,} of {n:,}', **side)
     if overall is not None: ax.axvline(overall, ls='--', lw=1, color=COLORS['ink'])
-    ax.set(yticks=rows, yticklabels=shown.index.astype(str), xlabel=f'{figure}; at the right, tumor patches of all')
+    ax.set(yticks=rows, yticklabels=shown.index.astype(str), xlabel=f'{name}; at the right, tumor patches of all')
     ax.invert_yaxis(); ax.tick_params(axis='y', length=0, labelsize=8); ax.grid(axis='y', visible=False)
-    _title(ax, f'{figure.upper() if figure == "auc" else figure.capitalize()} by {table.index.name}',
+    _title(ax, f'{name[0].upper()}{name[1:]} by {table.index.name}',
            f'{len(shown)} of {len(table)} groups' + (', the worst' if len(shown) < len(t) else ''))
     return ax
 
