@@ -337,7 +337,7 @@ def plot_confusion(
     ax.grid(False); ax.spines[:].set_visible(False); ax.tick_params(length=0)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #30971b8a
+# %% ../nbs/50_interpret.ipynb #49651bb4
 def confusion_by_slide(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -346,6 +346,7 @@ def confusion_by_slide(
 )->pd.DataFrame: # One row per slide: n, tn, fp, fn, tp, errors; the most errors first
     "Confusion matrices of the slides, those with the most errors first"
     y, p, slide = check_scores(y, p, slide)
+    if slide is None: raise InputError('slides are unknown; give one per patch, or use `confusion`')
     names = np.array(['tn', 'fp', 'fn', 'tp'])
     table = pd.crosstab(slide, names[2*y + (p>=threshold)]).reindex(columns=names, fill_value=0)
     table = table.rename_axis('slide', axis=0).rename_axis(None, axis=1)
@@ -662,7 +663,7 @@ def plot_decision(
     ax.legend(loc='upper right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #939a5614
+# %% ../nbs/50_interpret.ipynb #ca269547
 def subgroups(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -674,9 +675,9 @@ def subgroups(
     "The figures of each group, with intervals"
     name, (y, p, slide), by = getattr(by, 'name', None) or 'group', check_scores(y, p, slide), check_scores(y, p, by)[2]
     if by is None: raise InputError('the groups are all missing; give a group for each patch')
-    groups = pd.Series(np.arange(len(y))).groupby(by)
-    return pd.DataFrame([_group(y[i], p[i], threshold, None if slide is None else slide[i], level) for _, i in groups],
-                        index=pd.Index(list(groups.groups), name=name))
+    rows = {g: _group(y[i], p[i], threshold, None if slide is None else slide[i], level)
+            for g, i in pd.Series(np.arange(len(y))).groupby(by)}
+    return pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), name=name))
 
 def _group(y, p, threshold, slide, level):
     row, called = dict(n=len(y), events=int(y.sum()), auc=np.nan, auc_lo=np.nan, auc_hi=np.nan), p>=threshold
