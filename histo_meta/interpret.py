@@ -337,7 +337,7 @@ def plot_confusion(
     ax.grid(False); ax.spines[:].set_visible(False); ax.tick_params(length=0)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #30971b8a
+# %% ../nbs/50_interpret.ipynb #49651bb4
 def confusion_by_slide(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -346,6 +346,7 @@ def confusion_by_slide(
 )->pd.DataFrame: # One row per slide: n, tn, fp, fn, tp, errors; the most errors first
     "Confusion matrices of the slides, those with the most errors first"
     y, p, slide = check_scores(y, p, slide)
+    if slide is None: raise InputError('slides are unknown; give one per patch, or use `confusion`')
     names = np.array(['tn', 'fp', 'fn', 'tp'])
     table = pd.crosstab(slide, names[2*y + (p>=threshold)]).reindex(columns=names, fill_value=0)
     table = table.rename_axis('slide', axis=0).rename_axis(None, axis=1)
@@ -662,7 +663,7 @@ def plot_decision(
     ax.legend(loc='upper right', fontsize=8.5)
     return ax
 
-# %% ../nbs/50_interpret.ipynb #939a5614
+# %% ../nbs/50_interpret.ipynb #ca269547
 def subgroups(
     y, # Labels (n,)
     p, # Probabilities of tumor (n,)
@@ -674,9 +675,9 @@ def subgroups(
     "The figures of each group, with intervals"
     name, (y, p, slide), by = getattr(by, 'name', None) or 'group', check_scores(y, p, slide), check_scores(y, p, by)[2]
     if by is None: raise InputError('the groups are all missing; give a group for each patch')
-    groups = pd.Series(np.arange(len(y))).groupby(by)
-    return pd.DataFrame([_group(y[i], p[i], threshold, None if slide is None else slide[i], level) for _, i in groups],
-                        index=pd.Index(list(groups.groups), name=name))
+    rows = {g: _group(y[i], p[i], threshold, None if slide is None else slide[i], level)
+            for g, i in pd.Series(np.arange(len(y))).groupby(by)}
+    return pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), name=name))
 
 def _group(y, p, threshold, slide, level):
     row, called = dict(n=len(y), events=int(y.sum()), auc=np.nan, auc_lo=np.nan, auc_hi=np.nan), p>=threshold
@@ -687,7 +688,7 @@ def _group(y, p, threshold, slide, level):
         row.update({name: e.value, f'{name}_lo': e.lo, f'{name}_hi': e.hi})
     return row
 
-# %% ../nbs/50_interpret.ipynb #2452b373
+# %% ../nbs/50_interpret.ipynb #199e70bf
 @theme()
 def plot_forest(
     table:pd.DataFrame, # From `subgroups`
@@ -700,14 +701,14 @@ def plot_forest(
     t = table.dropna(subset=[figure]).sort_values(figure, kind='stable')
     shown = t.head(most)
     ax, rows = new_axes(ax, (5.2, 1.2 + .2*len(shown))), np.arange(len(shown))
-    value = shown[figure]
+    value, name = shown[figure], 'AUC' if figure == 'auc' else figure
     ax.errorbar(value, rows, xerr=[value-shown[figure+'_lo'], shown[figure+'_hi']-value], fmt='o', ms=4, lw=1.2)
     side = dict(transform=ax.get_yaxis_transform(), fontsize=8, va='center', color=COLORS['muted'])
     for row, n, events in zip(rows, shown.n, shown.events): ax.text(1.02, row, f'{events:,} of {n:,}', **side)
     if overall is not None: ax.axvline(overall, ls='--', lw=1, color=COLORS['ink'])
-    ax.set(yticks=rows, yticklabels=shown.index.astype(str), xlabel=f'{figure}; at the right, tumor patches of all')
+    ax.set(yticks=rows, yticklabels=shown.index.astype(str), xlabel=f'{name}; at the right, tumor patches of all')
     ax.invert_yaxis(); ax.tick_params(axis='y', length=0, labelsize=8); ax.grid(axis='y', visible=False)
-    _title(ax, f'{figure.upper() if figure == "auc" else figure.capitalize()} by {table.index.name}',
+    _title(ax, f'{name[0].upper()}{name[1:]} by {table.index.name}',
            f'{len(shown)} of {len(table)} groups' + (', the worst' if len(shown) < len(t) else ''))
     return ax
 
@@ -788,9 +789,9 @@ def _intervals(r, values, reps, level):
     lo[3] = np.maximum(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #8ae2300c
+# %% ../nbs/50_interpret.ipynb #98d7ca9c
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
-MIN_SLIDES = dict(obuchowski=20, bootstrap=50) # Slides that hold the rarer class, below which intervals are too narrow
+MIN_SLIDES = dict(obuchowski=5, bootstrap=20) # Slides that hold the rarer class, below which intervals are too narrow
 
 def _notes(y, p, slide, point):
     rare = min(y.sum(), (1-y).sum())
