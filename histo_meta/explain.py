@@ -21,7 +21,7 @@ from .interpret import wilson
 from .loader import *
 from .stain import enhance
 
-# %% ../nbs/55_explain.ipynb #28fe144a
+# %% ../nbs/55_explain.ipynb #20cd5414
 def short_id(
     id:str, # Id of a patch
     width:int=12, # Characters to keep at most
@@ -47,7 +47,7 @@ def show_mistakes(
     axs[0, 0].figure.set_size_inches(1.25*axs.shape[1], 1.75*len(axs))
     return axs
 
-# %% ../nbs/55_explain.ipynb #d746b8f7
+# %% ../nbs/55_explain.ipynb #814c77a4
 def _batches(predictor, table):
     "uint8 tensors (n, 3, size, size), in the order of the table"
     if not len(table): raise InputError('the table holds no patch to explain; choose other rows')
@@ -59,7 +59,7 @@ def _inputs(predictor, x):
     if predictor.config['enhance']: x = enhance(x, **predictor.config['enhance'])
     return (x-predictor.mean) / predictor.std
 
-# %% ../nbs/55_explain.ipynb #280ca9a9
+# %% ../nbs/55_explain.ipynb #28e3a489
 def _chain(module):
     for name,child in module.named_children():
         yield name, child
@@ -77,7 +77,7 @@ def _grids(predictor):
         for hook in hooks: hook.remove()
     return [(n, h) for n,h,w in grids if h == w]
 
-# %% ../nbs/55_explain.ipynb #11060fd9
+# %% ../nbs/55_explain.ipynb #152a55ad
 def cam_layer(
     predictor:Predictor,
     cells:int=6, # Cells along the side of the layer's output, at least
@@ -88,7 +88,7 @@ def cam_layer(
     size,arch = predictor.config['size'], predictor.config['arch']
     raise InputError(f'no layer of {arch} has {cells}x{cells} cells on patches of {size} pixels; train on larger ones')
 
-# %% ../nbs/55_explain.ipynb #08c5a4b2
+# %% ../nbs/55_explain.ipynb #2c19cc1f
 def grad_cam(
     predictor:Predictor,
     table:pd.DataFrame, # A patch table
@@ -98,12 +98,11 @@ def grad_cam(
     from captum.attr import LayerGradCam
     def log_odds(x): return predictor.model(x).diff(dim=1)[:, 0]
     cam = LayerGradCam(log_odds, predictor.model.get_submodule(layer or cam_layer(predictor)))
-    maps = [cam.attribute(_inputs(predictor, x).requires_grad_(), relu_attributions=True).detach().float().cpu().numpy()[:, 0]
-            for x in _batches(predictor, table)]
-    maps = np.concatenate(maps)
+    def cells(x): return cam.attribute(_inputs(predictor, x).requires_grad_(), relu_attributions=True)[:, 0].detach()
+    maps = np.concatenate([cells(x).float().cpu().numpy() for x in _batches(predictor, table)])
     return maps / np.maximum(maps.sum((1, 2), keepdims=True), np.finfo(np.float32).tiny)
 
-# %% ../nbs/55_explain.ipynb #139df948
+# %% ../nbs/55_explain.ipynb #139d5895
 def centre_share(
     maps:np.ndarray, # (n, cells, cells), at least 0, such as those of `grad_cam`
 )->np.ndarray: # (n,) 0..1; 0.11 where all cells are equal, NaN where all are 0
@@ -112,10 +111,11 @@ def centre_share(
     inside = np.clip(np.minimum(edges[1:], 1-lo) - np.maximum(edges[:-1], lo), 0, None)*maps.shape[-1]
     with np.errstate(invalid='ignore'): return maps @ inside @ inside / maps.sum((1, 2))
 
-# %% ../nbs/55_explain.ipynb #305b3d38
+# %% ../nbs/55_explain.ipynb #74aeedb3
 def _overlay(ax, o, colors):
     "Lay one map over a picture, the more opaque the further from 0"
-    ax.imshow(o, extent=(-.5, PATCH-.5, PATCH-.5, -.5), alpha=.8*np.abs(o)/(colors.norm.vmax or 1), cmap=colors.cmap, norm=colors.norm)
+    alpha = .8*np.abs(o) / (colors.norm.vmax or 1)
+    ax.imshow(o, extent=(-.5, PATCH-.5, PATCH-.5, -.5), alpha=alpha, cmap=colors.cmap, norm=colors.norm)
 
 @theme()
 def show_maps(
@@ -136,7 +136,7 @@ def show_maps(
     axs[0, 0].figure.colorbar(colors, ax=axs[1].tolist(), label=label, shrink=.9, pad=.02)
     return axs
 
-# %% ../nbs/55_explain.ipynb #33dde4e0
+# %% ../nbs/55_explain.ipynb #f82153ce
 @theme()
 def plot_map(
     maps:np.ndarray, # (n, cells, cells)
@@ -159,7 +159,7 @@ def _centre_frame():
     lo,side = (1 - CENTRE/PATCH)/2, CENTRE/PATCH
     return Rectangle((lo, lo), side, side, fill=False, ec=COLORS['tumor'], lw=2.5)
 
-# %% ../nbs/55_explain.ipynb #ba2f0042
+# %% ../nbs/55_explain.ipynb #e63fe3a7
 def _hide(x, top, left, side):
     x,mean = x.clone(), x.float().mean((2, 3), keepdim=True).round().to(x.dtype)
     x[:, :, top:top+side, left:left+side] = mean
@@ -178,7 +178,7 @@ def occlusion(
              for x in _batches(predictor, table)]
     return np.concatenate(drops).reshape(-1, len(at), len(at))
 
-# %% ../nbs/55_explain.ipynb #cf66949a
+# %% ../nbs/55_explain.ipynb #0c224cc1
 def centre_surround(
     drop:np.ndarray, # (n, k, k) from `occlusion`
 )->tuple: # (n,) drop for the centre, and (n, 4*(k-1)) for the windows that leave the centre alone
@@ -188,7 +188,7 @@ def centre_surround(
     border[1:-1, 1:-1] = False
     return drop[:, k//2, k//2], drop[:, border]
 
-# %% ../nbs/55_explain.ipynb #8b50a7d3
+# %% ../nbs/55_explain.ipynb #6402ba08
 @theme()
 def plot_occlusion(
     drop:np.ndarray, # (n, k, k) from `occlusion`
@@ -203,7 +203,7 @@ def plot_occlusion(
            title=f'The centre matters most in {(centre > most).sum():,} of {len(drop):,}')
     return ax
 
-# %% ../nbs/55_explain.ipynb #93d2c8b0
+# %% ../nbs/55_explain.ipynb #69fd2d87
 class Agreement(NamedTuple):
     "Probabilities of tumor under the eight symmetries of the square"
     probs:np.ndarray # (n, 8), in the order of `square_symmetry`
@@ -219,7 +219,7 @@ def symmetry_agreement(
     probs = np.concatenate([np.stack([prob(x, k) for k in range(8)], 1) for x in _batches(predictor, table)])
     return Agreement(probs, probs.mean(1), probs.std(1))
 
-# %% ../nbs/55_explain.ipynb #775b9724
+# %% ../nbs/55_explain.ipynb #e471ed84
 @theme()
 def plot_agreement(
     spread:np.ndarray, # (n,) from `symmetry_agreement`
@@ -232,12 +232,12 @@ def plot_agreement(
     k,n = np.array([wrong[g].sum() for g in groups]), np.array([len(g) for g in groups])
     rate,lo,hi = wilson(k, n)[:3]
     ax.errorbar(range(bins), rate, np.subtract([rate, hi], [lo, rate]), fmt='o', capsize=3)
-    ax.set(xticks=range(bins), xticklabels=[f'{spread[g].min():.2f} to {spread[g].max():.2f}' for g in groups], ylim=0,
+    ax.set(xticks=range(bins), xticklabels=[f'{spread[g].min():.3f}–{spread[g].max():.3f}' for g in groups], ylim=0,
            xlabel='spread of p over the eight symmetries', ylabel='share of wrong calls',
-           title=f'Where they disagree, errors are (n = {n.sum():,})')
+           title=f'Errors where the symmetries disagree (n = {n.sum():,})')
     return ax
 
-# %% ../nbs/55_explain.ipynb #c3391279
+# %% ../nbs/55_explain.ipynb #facbc6a8
 def embed(
     predictor:Predictor,
     table:pd.DataFrame, # A patch table
@@ -257,7 +257,7 @@ def nearest(
     if k > len(ref): raise InputError(f'{k} neighbours wanted among {len(ref)} patches; ask for fewer')
     return NearestNeighbors(n_neighbors=k, metric='cosine').fit(ref).kneighbors(query)
 
-# %% ../nbs/55_explain.ipynb #81249fda
+# %% ../nbs/55_explain.ipynb #431b150c
 @theme()
 def show_nearest(
     queries:pd.DataFrame, # A patch table of a few patches
