@@ -30,19 +30,21 @@ class SquareSymmetries(DisplayedTransform):
     def encodes(self, x:TensorImage):
         return square_symmetry(x, torch.randint(8, (len(x),), device=x.device))
 
-# %% ../nbs/25_loader.ipynb #9480b89e
+# %% ../nbs/25_loader.ipynb #6bc392a3
 @theme()
 def show_patches(
     x, # Images: uint8 arrays (n, size, size, 3), or float tensors (n, 3, size, size) in 0..1
     titles=None, # A title for each
-    columns:int=8,
+    columns:int=8, # Patches in a row
+    inches:float=1.25, # Width of each
     box:bool=True, # Draw the centre, which the label is about
 ):
     "Patches in a grid; returns the array of `Axes`"
     import matplotlib.pyplot as plt
     if hasattr(x, 'permute'): x = x.detach().cpu().clamp(0, 1).permute(0, 2, 3, 1).numpy()
     rows = -(-len(x)//columns)
-    fig,axs = plt.subplots(rows, columns, figsize=(1.25*columns, 1.25*rows + .25*rows*bool(titles is not None)), squeeze=False)
+    fig,axs = plt.subplots(rows, columns, squeeze=False,
+                           figsize=(inches*columns, rows*(inches + .25*(titles is not None))))
     for ax in axs.flat: ax.set_axis_off()
     for i,(ax,img) in enumerate(zip(axs.flat, x)):
         ax.imshow(img)
