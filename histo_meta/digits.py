@@ -30,13 +30,14 @@ def read_idx(
     if want != got: raise InputError(f'{path}: {got} bytes of data where its header asks for {want}; {again}')
     return np.frombuffer(raw, np.uint8, offset=4 + 4*raw[3]).reshape(shape)
 
-# %% ../nbs/03_digits.ipynb #f19725ac
+# %% ../nbs/03_digits.ipynb #63229daf
 FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
 
 def _find(path, name):
     names = [name, name.replace('-idx', '.idx')]
-    found = [p for n in names for p in (path/n, path/f'{n}.gz') if p.exists()]
-    if not found: raise InputError(f'{path}: no {name}[.gz] in it; --data wants the folder with the four MNIST files')
+    places = [folder/n for folder in (path, path/'MNIST'/'raw') for n in names]   # the second is torchvision's
+    found = [p for place in places for p in (place, place.with_name(f'{place.name}.gz')) if p.exists()]
+    if not found: raise InputError(f'{path}: no {name}[.gz] in it; name the folder with the four MNIST files')
     return found[0]
 
 def load_mnist(
