@@ -502,7 +502,7 @@ def _write_patches(folder, patches, bar):
     for rgb, label, slide in patches:
         rows.append((patch_id(rgb), label, slide))
         (folder/f'{rows[-1][0]}.tif').write_bytes(tif_bytes(rgb))
-        if bar is not None: bar.update(1)
+        bar.update(1)
     return sorted(rows)
 
 # %% ../nbs/15_sample.ipynb #d9fa25c4
@@ -516,12 +516,10 @@ def make_sample(
     "Write a synthetic data set in the layout of Kaggle's Histopathologic Cancer Detection"
     _check_counts(n, slides, seed)
     dest, n_test, test_slides = check_new(dest), max(1, n//10), max(1, slides//10)
-    bar = progress_bar(n + n_test, 'making patches') if progress else None
-    with write_beside(dest) as part:
+    with progress_bar(n + n_test, 'making patches', disable=not progress) as bar, write_beside(dest) as part:
         train = _write_patches(part/'train', iter_patches(n, slides, seed), bar)
         test = _write_patches(part/'test', iter_patches(n_test, test_slides, seed, first=slides), bar)
         _write_csv(part/'train_labels.csv', ('id', 'label'), [row[:2] for row in train])
         _write_csv(part/'sample_submission.csv', ('id', 'label'), [(row[0], 0) for row in test])
         _write_csv(part/'slides.csv', ('id', 'slide'), sorted((i, slide) for i, _, slide in train + test))
-    if progress: bar.close()
     return dest
