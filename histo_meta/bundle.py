@@ -145,7 +145,7 @@ def probs(self:Predictor,
     "Probabilities of tumor from the network's output"
     return (logits/self.config['temperature']).softmax(1)[:, 1].double().numpy()
 
-# %% ../nbs/40_bundle.ipynb #fe4791d7
+# %% ../nbs/40_bundle.ipynb #e674bec1
 class PatchImages(torch.utils.data.Dataset):
     "The images of a patch table as uint8 tensors (3, size, size)"
     def __init__(self,
@@ -157,17 +157,26 @@ class PatchImages(torch.utils.data.Dataset):
         return torch.from_numpy(np.array(open_patch(self.rows[i], self.size))).permute(2, 0, 1)
 
 @patch
+def predict_logits(self:Predictor,
+    table:pd.DataFrame, # A patch table, with or without labels
+    workers:int=0, # Processes that read patches
+    progress:bool=False, # Show a progress bar on standard error
+)->torch.Tensor: # (n, 2) float32 on the CPU, in the order of the table
+    "The network's output for every patch of a table"
+    images = PatchImages(table, self.config['size'])
+    dl = torch.utils.data.DataLoader(images, self.bs, num_workers=workers, generator=torch.Generator())
+    out = torch.empty(len(images), len(VOCAB))
+    with progress_bar(len(images), 'predicting', disable=not progress) as bar:
+        for i,x in enumerate(dl):
+            out[i*self.bs:][:len(x)] = self.logits(x)
+            bar.update(len(x))
+    return out
+
+@patch
 def predict(self:Predictor,
     table:pd.DataFrame, # A patch table, with or without labels
     workers:int=0, # Processes that read patches
     progress:bool=False, # Show a progress bar on standard error
 )->np.ndarray: # (n,) float64 probabilities of tumor, in the order of the table
     "Predict every patch of a table"
-    images = PatchImages(table, self.config['size'])
-    dl = torch.utils.data.DataLoader(images, self.bs, num_workers=workers, generator=torch.Generator())
-    p = np.empty(len(images))
-    with progress_bar(len(images), 'predicting', disable=not progress) as bar:
-        for i,x in enumerate(dl):
-            p[i*self.bs:][:len(x)] = self.probs(self.logits(x))
-            bar.update(len(x))
-    return p
+    return self.probs(self.predict_logits(table, workers, progress))

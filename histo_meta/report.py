@@ -91,7 +91,7 @@ def _value(v):
     if isinstance(v, (list, tuple)): return ', '.join(_value(o) for o in v) or 'none'
     return str(v)
 
-# %% ../nbs/60_report.ipynb #2da1e18d
+# %% ../nbs/60_report.ipynb #17f94b30
 LIMITS = ('Trained and measured on patches of about 93 µm whose label speaks of the middle third alone; a slide or a patient was '
           'never judged. Other scanners, stains, laboratories and tissues are untried unless named above. A probability is '
           'about patches mixed as in these data, and shifts where tumour is rarer or commoner.')
@@ -109,7 +109,7 @@ def fact_sheet(
     intervals = dict(level=f"{metrics['level']:.0%}", replicates=metrics['n_boot'], auc_by=metrics['auc'].get('method'))
     groups = {'Data and participants': facts.get('data'), 'Partition': facts.get('split'), 'Model': facts.get('model'),
               'Measured on': dict(n=metrics['n'], events=metrics['events'], slides=metrics.get('slides')),
-              'Figures': figures, 'Intervals': intervals, 'Threshold': threshold, 'Versions': facts.get('versions'),
+              'Figures': figures, 'Intervals': intervals, 'Threshold': threshold, 'Temperature': metrics.get('temperature'), 'Versions': facts.get('versions'),
               'Hashes': facts.get('hashes')}
     return [(title, _rows(d)) for title,d in groups.items() if d]
 
@@ -198,7 +198,7 @@ def _tiles(m):
             tile('Specificity there', point['specificity']), ('Accuracy at 0.5', figure_text(m['accuracy']), ''),
             ('Patches', figure_text(m['n']), f"{m['events']:,} tumor" + (f", {m['slides']:,} slides" if m.get('slides') else ''))]
 
-# %% ../nbs/60_report.ipynb #17ce47eb
+# %% ../nbs/60_report.ipynb #d7b8f194
 def report_html(
     facts:dict, # What `run` knows: `name`, and the groups of `fact_sheet`
     metrics:dict, # As in metrics.json
@@ -214,7 +214,7 @@ def report_html(
         f"{facts.get('data', {}).get('source')}", style=Markup(STYLE), research=RESEARCH_ONLY,
         split=split_words(split.get('name', 'external'), split.get('shared', 0)), tiles=_tiles(metrics),
         words=metrics['operating_point']['words'], warnings=metrics['warnings'], figures=_figures(folder),
-        wide=('mistakes', 'slides', 'confusion_matrix'), tables=[(t, note, table_html(df)) for t,note,df in tables if len(df)],
+        wide=('mistakes', 'slides', 'confusion_matrix', 'calibration'), tables=[(t, note, table_html(df)) for t,note,df in tables if len(df)],
         sheet=fact_sheet(facts, metrics), limits=LIMITS, version=__version__)
 
 # %% ../nbs/60_report.ipynb #fac6c911
