@@ -232,7 +232,7 @@ def _boot_auc(y, p, slide, level, n_boot, seed):
 
 _methods = dict(delong=_delong, obuchowski=_obuchowski, bootstrap=_boot_auc)
 
-# %% ../nbs/50_interpret.ipynb #03e88d5f
+# %% ../nbs/50_interpret.ipynb #654f5e16
 class PairedTest(NamedTuple):
     "A paired test of two models"
     z:float
@@ -248,7 +248,7 @@ def delong_test(
     y, p1, slide = check_scores(y, p1, slide)
     d = _placements(y, p1) - _placements(y, check_scores(y, p2)[1])
     diff, var = d[y==1].mean(), _auc_variance(y, d, slide)
-    z = float(diff/np.sqrt(var)) if var > 0 else 0.
+    z = 0. if var == 0 else float(diff/np.sqrt(var))
     return PairedTest(z, float(2*stats.norm.sf(abs(z))))
 
 # %% ../nbs/50_interpret.ipynb #49c589e0
@@ -789,9 +789,10 @@ def _intervals(r, values, reps, level):
     lo[3] = np.maximum(0, values[3]-hi[4])
     return {k: Estimate(float(values[i]), float(lo[i]), float(hi[i]), 'bootstrap') for i, k in enumerate(_scores)}
 
-# %% ../nbs/50_interpret.ipynb #98d7ca9c
+# %% ../nbs/50_interpret.ipynb #d8d9573d
 MIN_EVENTS = 20 # Patches of the rarer class, below which every interval is wide and doubtful
-MIN_SLIDES = dict(obuchowski=5, bootstrap=20) # Slides that hold the rarer class, below which intervals are too narrow
+# Slides that hold the rarer class, below which these intervals are too narrow
+MIN_SLIDES = {'obuchowski': 5, 'bootstrap': 20, 'operating point and calibration slope': 100}
 
 def _notes(y, p, slide, point):
     rare = min(y.sum(), (1-y).sum())
@@ -803,9 +804,9 @@ def _notes(y, p, slide, point):
         notes.append('the threshold was chosen on the data it is tried on: its figures are optimistic')
     if slide is None: return notes + ['slides are unknown: if patches share slides, every interval is too narrow']
     k, S = min(pd.unique(slide[y==c]).size for c in (0, 1)), pd.unique(slide).size
-    few = [f'{m} (from {least})' for m, least in MIN_SLIDES.items() if k < least]
+    few = [f'{what} (from {least})' for what, least in MIN_SLIDES.items() if k < least]
     on = f'the rarer class is on {k} slide{"s"*(k!=1)} only'
-    if few: notes.append(f'{on}: too few to trust intervals by {" and ".join(few)}')
+    if few: notes.append(f'{on}: too few to trust intervals of {", ".join(few)}')
     pure = S - sum(pd.Series(y).groupby(slide).nunique() == 2)
     if pure: notes.append(f'{pure} of {S} slides hold one class only: they have no AUC of their own')
     return notes
