@@ -136,7 +136,7 @@ def show_maps(
     axs[0, 0].figure.colorbar(colors, ax=axs[1].tolist(), label=label, shrink=.9, pad=.02)
     return axs
 
-# %% ../nbs/55_explain.ipynb #f82153ce
+# %% ../nbs/55_explain.ipynb #a76fcfdb
 @theme()
 def plot_map(
     maps:np.ndarray, # (n, cells, cells)
@@ -145,7 +145,7 @@ def plot_map(
     digits:int=2,
 ): # `Axes`
     "The mean of maps, a number in each cell, and the box of the centre"
-    ax,mean = new_axes(ax, (3.4, 3.4)), np.nanmean(maps, 0)
+    ax,mean = new_axes(ax, (3.4, 3.4)), maps.mean(0)
     ax.imshow(mean, cmap='Blues', extent=(0, 1, 1, 0), vmin=min(mean.min(), 0))
     for (i,j),v in np.ndenumerate(mean):
         ax.text((j+.5)/len(mean), (i+.5)/len(mean), f'{v:.{digits}f}', ha='center', va='center', fontsize=8.5,
