@@ -13,7 +13,7 @@ from fastai.torch_core import TensorImage
 from .base import *
 from .stain import enhance
 
-# %% ../nbs/25_loader.ipynb #f886d3de
+# %% ../nbs/25_loader.ipynb #c491a993
 def square_symmetry(
     x:torch.Tensor, # Images, (n, channels, size, size)
     k:torch.Tensor, # Which symmetry, (n,), whole numbers 0..7; 0 leaves the image as it is
@@ -23,14 +23,14 @@ def square_symmetry(
         x = torch.where((k & bit).bool()[:, None, None, None], moved(x), x)
     return x
 
-# %% ../nbs/25_loader.ipynb #d6a80c13
+# %% ../nbs/25_loader.ipynb #f124cffb
 class SquareSymmetries(DisplayedTransform):
     "Draw one of the eight symmetries for each training image of a batch"
     split_idx,order = 0,20
     def encodes(self, x:TensorImage):
         return square_symmetry(x, torch.randint(8, (len(x),), device=x.device))
 
-# %% ../nbs/25_loader.ipynb #6bc392a3
+# %% ../nbs/25_loader.ipynb #bb988954
 @theme()
 def show_patches(
     x, # Images: uint8 arrays (n, size, size, 3), or float tensors (n, 3, size, size) in 0..1
@@ -53,7 +53,7 @@ def show_patches(
         if titles is not None: ax.set_title(titles[i], fontsize=8, fontweight='normal')
     return axs
 
-# %% ../nbs/25_loader.ipynb #145c3a13
+# %% ../nbs/25_loader.ipynb #0e5fd193
 class Enhance(DisplayedTransform):
     "Contrast and brightness in optical density, for training and validation alike"
     order = 15

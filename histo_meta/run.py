@@ -28,7 +28,7 @@ from .explain import show_mistakes
 from .interpret import *
 from .report import *
 
-# %% ../nbs/65_run.ipynb #756dbc1f
+# %% ../nbs/65_run.ipynb #b9e1c161
 def predictions(
     table:pd.DataFrame, # A patch table
     p:np.ndarray, # (n,) probabilities of tumor, in its order
@@ -47,7 +47,7 @@ def write_csv(
     if hasattr(path, 'write'): return write(path)
     with write_beside(path) as part: write(part)
 
-# %% ../nbs/65_run.ipynb #5d803af7
+# %% ../nbs/65_run.ipynb #24b3b4bb
 def _temperature(y, raw):
     try: return fit_temperature(y, raw)
     except InputError: return 1.  # a model that is perfect, or worse than guessing, has no temperature
@@ -64,7 +64,7 @@ def temperature_facts(
     return dict(value=temperature, fitted_on=fitted_on, log_loss_before=loss, log_loss_after=loss_after, ece_before=error,
                 ece_after=error_after)
 
-# %% ../nbs/65_run.ipynb #7fdac00f
+# %% ../nbs/65_run.ipynb #9dfb4f6c
 @theme()
 def plot_decisions(
     y, # Labels (n,): 0 for normal, 1 for tumor
@@ -90,7 +90,7 @@ def plot_temperature(
     for ax,o,label in zip(axs, (raw, p), ('before', 'after')): plot_calibration(y, o, slide, label=label, ax=ax)
     return axs
 
-# %% ../nbs/65_run.ipynb #29725bfc
+# %% ../nbs/65_run.ipynb #1c8cc2b2
 def _arrays(preds):
     slide = preds.slide if 'slide' in preds and preds.slide.notna().all() else None
     return (preds.label == 'tumor').to_numpy(int), preds.prob.to_numpy(float), None if slide is None else slide.to_numpy()
@@ -129,7 +129,7 @@ def write_evaluation(
     write_text(folder/'report.html', report_html(facts, metrics, folder, tables))
     return metrics
 
-# %% ../nbs/65_run.ipynb #f6ee01d0
+# %% ../nbs/65_run.ipynb #7ec0bf4c
 def _side(table, side, prefix):
     part = table[table.split==side]
     slides = {f'{prefix}_slides': int(part.slide.nunique())} if part.slide.notna().all() else {}
@@ -158,7 +158,7 @@ def run_facts(
                  temperature_fitted_on=f'the validation patches of {name}', enhancement=config['enhance'] or 'none', mean=config['mean'], std=config['std'], device=str(learn.dls.device))
     return dict(name=name, data=data, split=split, model=model, versions=config['versions'] | dict(made=date.today().isoformat()))
 
-# %% ../nbs/65_run.ipynb #9728184f
+# %% ../nbs/65_run.ipynb #ec4cfb74
 @theme()
 def plot_loss(
     history:pd.DataFrame, # `learn.history`
@@ -173,7 +173,7 @@ def plot_loss(
     ax.legend()
     return ax
 
-# %% ../nbs/65_run.ipynb #f7589378
+# %% ../nbs/65_run.ipynb #6b58a0ee
 def split_csv(
     table:pd.DataFrame, # Patch table with column `split`
 )->str: # CSV with columns id, path, row (where there are rows), slide, split
@@ -185,7 +185,7 @@ def text_hash(text:str)->str: # SHA-256 in hexadecimal digits
     "Hash of a text as it is written to a file"
     return hashlib.sha256(text.encode()).hexdigest()
 
-# %% ../nbs/65_run.ipynb #8ff67f61
+# %% ../nbs/65_run.ipynb #3dbf0915
 def _write_training(learn, folder, table, temperature):
     "split.csv, bundle, history.csv and the pictures of training; returns the config of the bundle"
     split = split_csv(table)
@@ -218,7 +218,7 @@ def save_run(
     write_text(folder/'bundle'/'README.md', model_card(facts, metrics))
     return Run(folder)
 
-# %% ../nbs/65_run.ipynb #e208c7b4
+# %% ../nbs/65_run.ipynb #f5e17856
 class Run:
     "A run folder: `metrics`, `predictions`, `split`, `history`, `predictor()`"
     def __init__(self,
@@ -247,7 +247,7 @@ def load_run(folder)->Run: # Its parts by name
     "Read a run"
     return Run(folder)
 
-# %% ../nbs/65_run.ipynb #0bed43b0
+# %% ../nbs/65_run.ipynb #0e83bcf2
 def summary(
     folder, # A run, or an evaluation
 )->str: # Four lines
@@ -258,7 +258,7 @@ def summary(
                       split_words(m['split'], m['facts']['split']['shared']), m['operating_point']['words'],
                       f"report: {Path(folder)/'report.html'}"])
 
-# %% ../nbs/65_run.ipynb #c7e5741c
+# %% ../nbs/65_run.ipynb #bb38eb1a
 class EpochLines(Callback):
     "A bar for each epoch on standard error, and a line with what it gave"
     order = 80
@@ -278,7 +278,7 @@ class EpochLines(Callback):
 
 def _short(v): return f'{v:.4g}' if isinstance(v, float) else v
 
-# %% ../nbs/65_run.ipynb #3a38513f
+# %% ../nbs/65_run.ipynb #1a5cb342
 def read_data(
     data, # A folder in any of the known layouts
     skip:bool=False, # Leave out patches that cannot be read; otherwise an `InputError` names them
@@ -295,19 +295,19 @@ def read_data(
     table.attrs.update(source=attrs['source'], layout=attrs['layout'])
     return check_labels(table) if labels else table
 
-# %% ../nbs/65_run.ipynb #1437155a
+# %% ../nbs/65_run.ipynb #eb246ff7
 def train_run(
     data, # A folder in any of the known layouts
     out, # New folder for the run
     split='auto', # 'auto', 'random', 'slide', 'folder', or any fastai splitter
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    workers:int=None, # Processes that read patches; fastai's choice by default
+    workers:int=None, # Processes that read patches; one for each core, but eight at most, by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
     **kwargs, # Passed on to `core.train_learner`: epochs, lr, arch, pretrained, bs, size, valid, seed, …
 )->Run: # The finished run
     "Train on a data set and write the run"
-    out = check_new(out)
+    out, workers = check_new(out), min(8, os.cpu_count()) if workers is None else workers
     find_arch(kwargs.get('arch', 'resnet34'))
     table = read_data(data, skip, kwargs.get('size', PATCH), progress)
     split_table(table, split, kwargs.get('valid', .1), kwargs.get('seed', 42))
@@ -316,9 +316,9 @@ def train_run(
     except BaseException:
         out.rmdir()
         raise
-    return save_run(learn, out, n_boot, learn.dls.train.num_workers, progress)
+    return save_run(learn, out, n_boot, workers, progress)
 
-# %% ../nbs/65_run.ipynb #b7523c48
+# %% ../nbs/65_run.ipynb #1ffcfb61
 def run_point(
     run:Run,
 )->OperatingPoint:
@@ -333,7 +333,7 @@ def _seen(run, table):
     has_rows = 'row' in train
     return int(key(table if has_rows else table.drop(columns='row')).isin(key(train)).sum())
 
-# %% ../nbs/65_run.ipynb #87a1d817
+# %% ../nbs/65_run.ipynb #c2499e11
 def evaluation_facts(
     run:Run,
     table:pd.DataFrame, # From `read_data`
@@ -359,7 +359,7 @@ def write_comparison(
     save_png(plot_compare(y, models, slide), folder/'compare.png')
     return [('Comparison', 'Differences of AUC, their z and p are paired, and against the first.', table)]
 
-# %% ../nbs/65_run.ipynb #2b086f06
+# %% ../nbs/65_run.ipynb #01c39ae9
 def evaluate_run(
     run, # A `Run` or its folder
     data, # A folder with labels, in any of the known layouts
@@ -385,7 +385,7 @@ def evaluate_run(
                      predictor.config['temperature'], tables, n_boot)
     return out
 
-# %% ../nbs/65_run.ipynb #ab734714
+# %% ../nbs/65_run.ipynb #ed85d68b
 def predict_run(
     run, # A `Run` or its folder
     data, # A folder in any of the known layouts, without labels too
