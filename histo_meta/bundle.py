@@ -70,6 +70,7 @@ def bundle_hash(
     text = json.dumps({k: v for k,v in config.items() if k != 'hash'}, sort_keys=True)
     return hashlib.sha256(text.encode() + weights).hexdigest()
 
+# %% ../nbs/40_bundle.ipynb #46981757
 def save_bundle(
     learn:Learner, # With the `DataLoaders` of `patch_dls`
     folder, # New folder to write
@@ -78,7 +79,8 @@ def save_bundle(
     "Write the model of `learn` as a bundle, without pickle"
     folder,config,state = check_new(folder), learner_config(learn) | more, _state(learn.model)
     if _shapes(state) != _shapes(build_model(config['arch']).state_dict()):
-        raise InputError(f"the learner's network is not the plain one of {config['arch']}, so a bundle could not rebuild it")
+        raise InputError(f"the learner's network is not the plain one of {config['arch']}, "
+                         'so a bundle could not rebuild it')
     weights = safetensors.torch.save(state)
     with write_beside(folder) as part:
         part.mkdir()
@@ -91,8 +93,8 @@ def save_bundle(
 def _read_bundle(folder):
     try: config, weights = json.loads((folder/'config.json').read_text()), (folder/'model.safetensors').read_bytes()
     except (OSError, ValueError) as e:
-        raise InputError(f'{folder}: not a bundle, which holds config.json and model.safetensors ({e}); name the folder '
-                         'bundle of a run') from e
+        raise InputError(f'{folder}: not a bundle, which holds config.json and model.safetensors ({e}); '
+                         'name the folder bundle of a run') from e
     if not isinstance(config, dict) or config.get('format') != FORMAT:
         raise InputError(f'{folder}: its config.json does not say {FORMAT!r}; it is of another kind or version')
     if config.get('hash') != bundle_hash(config, weights):

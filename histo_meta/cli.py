@@ -59,8 +59,8 @@ def histo_train(
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('where shall the run go? say --out runs/NAME')
     from histo_meta.run import summary, train_run
-    run = train_run(data, out, split, skip, workers, arch=arch, epochs=epochs, lr=lr, bs=bs, size=size, valid=valid, seed=seed,
-                    pretrained=not scratch)
+    run = train_run(data, out, split, skip, workers, arch=arch, epochs=epochs, lr=lr, bs=bs, size=size, valid=valid,
+                    seed=seed, pretrained=not scratch)
     print(summary(run.folder))
 
 # %% ../nbs/90_cli.ipynb #5117d99e

@@ -53,6 +53,7 @@ def _draw(n, tumor, valid, rng):
     held, rate = size[k-1]/size[-1], tumor[order[:k]].sum()/size[k-1]
     return abs(held - valid) + abs(rate - tumor.sum()/n.sum()), order[:k]
 
+# %% ../nbs/30_core.ipynb #5281b87b
 def SlideSplitter(
     valid:float=0.1, # Share of the patches to hold out, 0..1; more where five slides hold more
     seed:int=42,
@@ -60,10 +61,11 @@ def SlideSplitter(
 ):
     "Hold out whole slides, at least five, balancing the share of patches and of tumours"
     def _inner(table):
-        if table.slide.isna().any(): raise InputError('the slide of some patches is unknown: add slides.csv with columns '
-                                                      'id,slide, or split at random')
+        if table.slide.isna().any(): raise InputError('the slide of some patches is unknown: add slides.csv with '
+                                                      'columns id,slide, or split at random')
         n = (g := table.groupby('slide').label).size()
-        if len(n) < 2*MIN_SLIDES: raise InputError(f'{len(n)} slides are too few to hold {MIN_SLIDES} out; split at random')
+        if len(n) < 2*MIN_SLIDES:
+            raise InputError(f'{len(n)} slides are too few to hold {MIN_SLIDES} out; split at random')
         tumor,rng = g.apply(lambda s: (s=='tumor').sum()).to_numpy(), np.random.default_rng(seed)
         best = min((_draw(n.to_numpy(), tumor, valid, rng) for _ in range(draws)), key=lambda o: o[0])[1]
         held = table.slide.isin(n.index[best]).to_numpy()
@@ -75,7 +77,8 @@ def FolderSplitter():
     "The split of the table's own column `split`: `train` and `valid`; `test` belongs to neither"
     def _inner(table):
         parts = [np.flatnonzero(table.split==s).tolist() for s in ('train', 'valid')]
-        if not all(parts): raise InputError('the folders give no split: there must be patches under train and under valid')
+        if not all(parts):
+            raise InputError('the folders give no split: there must be patches under train and under valid')
         return tuple(parts)
     return _inner
 
@@ -101,11 +104,12 @@ def split_table(
     table.attrs['split'] = 'custom' if callable(split) else split
     return _check_sides(table.sort_index())
 
+# %% ../nbs/30_core.ipynb #14d0303f
 def _check_sides(table):
     for side in ('train', 'valid'):
         n = table.label[table.split==side].value_counts()
-        if len(n) < 2: raise InputError(f'the {side} side of the {table.attrs["split"]} split has {n.sum()} patches and not '
-                                        'both classes; bring more patches or hold out another share')
+        if len(n) < 2: raise InputError(f'the {side} side of the {table.attrs["split"]} split has {n.sum()} patches '
+                                        'and not both classes; bring more patches or hold out another share')
     return table
 
 # %% ../nbs/30_core.ipynb #268e18f5
@@ -172,8 +176,9 @@ def patch_dls(
         stats = dict(imagenet=lambda: imagenet_stats, data=lambda: patch_stats(table[table.split=='train']))[stats]()
     block = patch_block(size, FolderSplitter(), patch_tfms(stats, enhance, augment))
     dls = block.dataloaders(table, bs=min(bs, int((table.split=='train').sum())), num_workers=workers, device=device)
-    dls.facts = dict(source=attrs.get('source', ''), layout=attrs.get('layout', ''), split=table.attrs['split'], size=size,
-                     valid=valid, seed=seed, skipped=attrs.get('skipped', []), resized=attrs.get('resized', 0))
+    dls.facts = dict(source=attrs.get('source', ''), layout=attrs.get('layout', ''), split=table.attrs['split'],
+                     size=size, valid=valid, seed=seed, skipped=attrs.get('skipped', []),
+                     resized=attrs.get('resized', 0))
     return dls
 
 # %% ../nbs/30_core.ipynb #b4ce9add
@@ -185,7 +190,8 @@ def find_arch(
     tv = torchvision.models.list_models(module=torchvision.models)
     if name in tv: return getattr(torchvision.models, name)
     near = difflib.get_close_matches(name, tv + ['timm/'+n for n in timm.list_models()], n=4)
-    raise InputError(f'no architecture {name!r}; ' + (f'nearest: {", ".join(near)}' if near else 'torchvision and timm have none like it'))
+    raise InputError(f'no architecture {name!r}; ' + (f'nearest: {", ".join(near)}' if near else
+                                                      'torchvision and timm have none like it'))
 
 # %% ../nbs/30_core.ipynb #957f4025
 class Bfloat16(Callback):
@@ -219,8 +225,8 @@ def _make_learner(dls, arch, pretrained, **kwargs):
     try: return vision_learner(dls, find_arch(arch), pretrained=pretrained, normalize=False, **kwargs)
     except (OSError, RuntimeError) as e:
         if not pretrained: raise
-        raise InputError(f'weights of {arch} cannot be loaded ({str(e).splitlines()[0]}); train from scratch with --scratch '
-                         f'(pretrained=False), or {_weights_hint(find_arch(arch))}') from e
+        raise InputError(f'weights of {arch} cannot be loaded ({str(e).splitlines()[0]}); train from scratch with '
+                         f'--scratch (pretrained=False), or {_weights_hint(find_arch(arch))}') from e
 
 # %% ../nbs/30_core.ipynb #a08f347f
 class KeepHistory(Callback):
@@ -263,7 +269,7 @@ def find_lr(
         learn.path = Path(tmp)
         try: lr = learn.lr_find(num_it=num_it, show_plot=False).valley
         finally: learn.path = path
-    learn.lr_found = LRFind(lr, np.array(learn.recorder.lrs), np.array([float(l) for l in learn.recorder.losses]))
+    learn.lr_found = LRFind(lr, np.array(learn.recorder.lrs), np.array([float(o) for o in learn.recorder.losses]))
     return learn.lr_found
 
 # %% ../nbs/30_core.ipynb #4ccb954c
@@ -283,7 +289,7 @@ def plot_lr_find(
 # %% ../nbs/30_core.ipynb #59ba449c
 def fit_patches(
     learn:Learner,
-    epochs:int=5, # Passes over the data in which all layers learn; pretrained networks have one more before, for the head
+    epochs:int=5, # Passes over the data in which all layers learn; one more before, for the head, if pretrained
     lr:float=None, # Highest learning rate; the suggestion of `find_lr` by default
 )->Learner: # The same learner
     "Train with one cycle: from scratch all layers at once, otherwise first the head"

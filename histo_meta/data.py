@@ -88,8 +88,8 @@ def _kaggle(path):
     table = new_table(list_images(path/'train'), path, 'Kaggle folder')
     labels = read_labels(path/'train_labels.csv')
     absent, bare = labels.index.difference(table.id), table.id[~table.id.isin(labels.index)]
-    if len(absent): raise InputError(f'{path}/train_labels.csv names {len(absent):,} images that are not in {path}/train, '
-                                     f'such as {absent[0]}; fetch them or remove their rows')
+    if len(absent): raise InputError(f'{path}/train_labels.csv names {len(absent):,} images that are not in '
+                                     f'{path}/train, such as {absent[0]}; fetch them or remove their rows')
     if len(bare): raise InputError(f'{path}/train holds {len(bare):,} images without a label in train_labels.csv, '
                                    f'such as {bare.iloc[0]}; add rows for them or move the images away')
     table['label'] = table.id.map(labels)
@@ -216,7 +216,8 @@ def to_rgb(
 )->Image.Image: # Mode RGB
     "`img` as 8-bit RGB"
     if img.mode == 'RGB': return img
-    if img.mode.startswith('I'): return Image.fromarray((np.asarray(img).clip(0, 65535) // 256).astype(np.uint8)).convert('RGB')
+    if img.mode.startswith('I'):
+        return Image.fromarray((np.asarray(img).clip(0, 65535) // 256).astype(np.uint8)).convert('RGB')
     if img.mode == 'F':
         a = np.asarray(img)
         return Image.fromarray((a*(255 if a.max() <= 1 else 1)).clip(0, 255).astype(np.uint8)).convert('RGB')
@@ -240,7 +241,8 @@ def open_patch(
     try: img = _read_patch(row.path, row.row)
     except Exception as e:  # every decoder has errors of its own for a broken file
         where = row.path if pd.isna(row.row) else f'row {row.row} of {row.path}'
-        raise InputError(f'{where}: cannot be read as an image ({e}); mend or remove it, or leave it out with --skip') from e
+        raise InputError(f'{where}: cannot be read as an image ({e}); mend or remove it, '
+                         'or leave it out with --skip') from e
     return img if size is None or img.size == (size, size) else img.resize((size, size), Image.Resampling.BILINEAR)
 
 # %% ../nbs/20_data.ipynb #53f116cf

@@ -168,7 +168,7 @@ def _hide(x, top, left, side):
 def occlusion(
     predictor:Predictor,
     table:pd.DataFrame, # A patch table
-    steps:int=1, # Steps of the window from the border to the centre: 1 gives 3x3 windows side by side, 2 gives 5x5 that overlap
+    steps:int=1, # Steps of the window from border to centre: 1 gives 3x3 windows side by side, 2 gives 5x5 that overlap
 )->np.ndarray: # (n, 2*steps+1, 2*steps+1) float64, drop of the probability of tumor, -1..1; the centre in the middle
     "How far the probability falls when a window of the centre's size is hidden, by the window's place"
     lo,_,hi,_ = centre_box(predictor.config['size'])

@@ -26,12 +26,13 @@ def figure_text(
     if not isinstance(estimate, dict): return f'{estimate:,}' if isinstance(estimate, int) else f'{estimate:.{digits}f}'
     value,lo,hi = (estimate.get(k) for k in ('value', 'lo', 'hi'))
     if value is None: return 'not known'
-    return f'{value:.{digits}f}' + (f' ({lo:.{digits}f} to {hi:.{digits}f})' if lo is not None and hi is not None else '')
+    between = f' ({lo:.{digits}f} to {hi:.{digits}f})' if lo is not None and hi is not None else ''
+    return f'{value:.{digits}f}' + between
 
 # %% ../nbs/60_report.ipynb #93831936
 SPLIT_WORDS = dict(
-    random='Optimistic: patches were held out at random, so patches of one slide may stand on both sides, and they resemble '
-           'each other. Expect less on other slides.',
+    random='Optimistic: patches were held out at random, so patches of one slide may stand on both sides, and they '
+           'resemble each other. Expect less on other slides.',
     slide='Whole slides were held out: no slide stands on both sides.',
     folder='The folders’ own split was used. No slide is known to stand on both sides, but where slides are unknown '
            'nobody checked.',
@@ -49,11 +50,14 @@ def split_words(
 
 # %% ../nbs/60_report.ipynb #97c4ce7a
 CAPTIONS = {
-    'roc': ('Separation', 'How many tumours are found (up) at the price of how many false alarms (right), for every threshold.'),
-    'confusion_matrix': ('Decisions', 'Right and wrong calls at 0.5, and at the threshold that finds the wanted share of tumours.'),
+    'roc': ('Separation', 'How many tumours are found (up) at the price of how many false alarms (right), '
+                          'for every threshold.'),
+    'confusion_matrix': ('Decisions', 'Right and wrong calls at 0.5, and at the threshold that finds the wanted share '
+                                      'of tumours.'),
     'precision_recall': ('Precision', 'Of the patches called tumor, how many are, against the share of tumours found.'),
     'probabilities': ('Probabilities', 'Where the two classes lie; the overlap is where the model errs.'),
-    'calibration': ('Calibration', 'Of the patches given 80 %, about 80 % should be tumor; then the points lie on the diagonal.'),
+    'calibration': ('Calibration', 'Of the patches given 80 %, about 80 % should be tumor; then the points lie on the '
+                                   'diagonal.'),
     'decision': ('Use', 'What acting on the model is worth, against acting on every patch or on none.'),
     'slides': ('Slides', 'The same figure for each slide, worst on top: an average hides where a model fails.'),
     'compare': ('Comparison', 'Several models on the same patches.'),
@@ -74,12 +78,13 @@ def pictures(
 )->list: # Of dicts with name, title, words, uri, in the order of the story
     "The pictures of a run that are there"
     files = {name: Path(folder)/f'{name}.png' for name in CAPTIONS}
-    return [dict(name=name, title=CAPTIONS[name][0], words=CAPTIONS[name][1], uri=png_uri(f)) for name,f in files.items() if f.exists()]
+    return [dict(name=name, title=CAPTIONS[name][0], words=CAPTIONS[name][1], uri=png_uri(f))
+            for name,f in files.items() if f.exists()]
 
 # %% ../nbs/60_report.ipynb #35971832
 FACT_NAMES = dict(n='patches', events='tumor patches', arch='architecture', lr='highest learning rate', bs='batch size',
-              size='pixels along the side', mpp='microns per pixel', valid='validation patches', train='training patches',
-              train_tumor='training tumor', valid_tumor='validation tumor')
+                  size='pixels along the side', mpp='microns per pixel', valid='validation patches',
+                  train='training patches', train_tumor='training tumor', valid_tumor='validation tumor')
 
 def _rows(d): return [(FACT_NAMES.get(k, k.replace('_', ' ')), _value(v)) for k,v in d.items() if v is not None]
 
@@ -92,9 +97,9 @@ def _value(v):
     return str(v)
 
 # %% ../nbs/60_report.ipynb #17f94b30
-LIMITS = ('Trained and measured on patches of about 93 µm whose label speaks of the middle third alone; a slide or a patient was '
-          'never judged. Other scanners, stains, laboratories and tissues are untried unless named above. A probability is '
-          'about patches mixed as in these data, and shifts where tumour is rarer or commoner.')
+LIMITS = ('Trained and measured on patches of about 93 µm whose label speaks of the middle third alone; a slide or a '
+          'patient was never judged. Other scanners, stains, laboratories and tissues are untried unless named above. '
+          'A probability is about patches mixed as in these data, and shifts where tumour is rarer or commoner.')
 
 def fact_sheet(
     facts:dict, # Of `run`: groups `data`, `split`, `model`, `versions`, `hashes`, each a dict
@@ -102,14 +107,16 @@ def fact_sheet(
 )->list: # Of (title, [(name, value), …]), values as text
     "The facts in the order in which a reviewer looks for them"
     point = metrics['operating_point']
-    figures = {k.replace('_', ' '): figure_text(metrics.get(k)) for k in ('auc', 'average_precision', 'brier', 'log_loss', 'ece')}
+    figures = {k.replace('_', ' '): figure_text(metrics.get(k))
+               for k in ('auc', 'average_precision', 'brier', 'log_loss', 'ece')}
     figures |= {'accuracy at 0.5': figure_text(metrics['accuracy']), 'sensitivity': figure_text(point['sensitivity']),
                 'specificity': figure_text(point['specificity'])}
-    threshold = dict(threshold=point['threshold'], rule=point['rule'], chosen_on=point['chosen_on'], applied_to=point['applied_to'])
+    threshold = {k: point[k] for k in ('threshold', 'rule', 'chosen_on', 'applied_to')}
     intervals = dict(level=f"{metrics['level']:.0%}", replicates=metrics['n_boot'], auc_by=metrics['auc'].get('method'))
     groups = {'Data and participants': facts.get('data'), 'Partition': facts.get('split'), 'Model': facts.get('model'),
               'Measured on': dict(n=metrics['n'], events=metrics['events'], slides=metrics.get('slides')),
-              'Figures': figures, 'Intervals': intervals, 'Threshold': threshold, 'Temperature': metrics.get('temperature'), 'Versions': facts.get('versions'),
+              'Figures': figures, 'Intervals': intervals, 'Threshold': threshold,
+              'Temperature': metrics.get('temperature'), 'Versions': facts.get('versions'),
               'Hashes': facts.get('hashes')}
     return [(title, _rows(d)) for title,d in groups.items() if d]
 
@@ -122,15 +129,17 @@ body { font:16px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; c
 h1 { font-size:1.7rem; margin:0 } h2 { font-size:1.2rem; margin:2.6rem 0 .8rem; border-bottom:1px solid var(--line) }
 .sub, figcaption, .note { color:var(--soft) } .sub { margin:.2rem 0 1.2rem } .note { font-size:.9rem }
 .tiles { display:grid; grid-template-columns:repeat(auto-fit, minmax(190px, 1fr)); gap:.8rem; margin:1.4rem 0 }
-.tile { background:var(--wash); border-radius:8px; padding:.8rem 1rem } .tile b { display:block; font-size:1.7rem; line-height:1.2 }
+.tile { background:var(--wash); border-radius:8px; padding:.8rem 1rem }
+.tile b { display:block; font-size:1.7rem; line-height:1.2 }
 .tile span { color:var(--soft); font-size:.85rem; display:block }
 .box { border-left:4px solid var(--blue); background:var(--wash); padding:.6rem 1rem; margin:.8rem 0 }
 .box.warn { border-color:var(--orange) }
 .figures { display:grid; grid-template-columns:repeat(auto-fit, minmax(420px, 1fr)); gap:1.6rem; align-items:start }
 figure { margin:0 } figure.wide { grid-column:1/-1 } figure img { max-width:100%; height:auto }
 figcaption { font-size:.9rem } figcaption b { color:var(--ink) }
-table { border-collapse:collapse; font-size:.88rem; width:100% } td, th { text-align:left; padding:.25rem .7rem .25rem 0;
-        border-bottom:1px solid var(--line); vertical-align:top; overflow-wrap:anywhere } th { color:var(--soft); font-weight:600 }
+table { border-collapse:collapse; font-size:.88rem; width:100% } th { color:var(--soft); font-weight:600 }
+td, th { text-align:left; padding:.25rem .7rem .25rem 0; border-bottom:1px solid var(--line); vertical-align:top;
+         overflow-wrap:anywhere }
 td.num, th.num { text-align:right; font-variant-numeric:tabular-nums; white-space:nowrap } .scroll { overflow-x:auto }
 .sheet { columns:2 380px; column-gap:2rem } .sheet section { break-inside:avoid; margin-bottom:1rem }
 .sheet h3 { font-size:.95rem; margin:0 0 .2rem } .sheet td:first-child { width:42%; color:var(--soft) }
@@ -151,7 +160,8 @@ PAGE = '''<!doctype html>
 {% for w in warnings %}<div class="box warn">{{ w }}</div>{% endfor %}
 {% for title, group in figures %}<h2>{{ title }}</h2>
 <div class="figures">{% for f in group %}<figure{% if f.name in wide %} class="wide"{% endif %}>
-<img src="{{ f.uri }}" alt="{{ f.title }}"><figcaption><b>{{ f.title }}.</b> {{ f.words }}</figcaption></figure>{% endfor %}</div>
+<img src="{{ f.uri }}" alt="{{ f.title }}">
+<figcaption><b>{{ f.title }}.</b> {{ f.words }}</figcaption></figure>{% endfor %}</div>
 {% endfor %}
 {% for title, note, table in tables %}<h2>{{ title }}</h2>{% if note %}<p class="note">{{ note }}</p>{% endif %}
 <div class="scroll">{{ table }}</div>{% endfor %}
@@ -169,19 +179,21 @@ def table_html(
 )->Markup: # Safe to put into the page: cells are escaped
     "A DataFrame as an HTML table"
     env = Environment(autoescape=True)
-    cells = [[(_cell(v), isinstance(v, (int, float))) for v in row] for row in df.astype(object).itertuples(index=False)]
+    cells = [[(_cell(v), isinstance(v, (int, float))) for v in row]
+             for row in df.astype(object).itertuples(index=False)]
     numeric = [bool(cells) and cells[0][i][1] for i in range(df.shape[1])]
     return Markup(env.from_string(
         '<table><tr>{% for c, n in head %}<th{% if n %} class="num"{% endif %}>{{ c }}</th>{% endfor %}</tr>'
-        '{% for row in cells %}<tr>{% for v, n in row %}<td{% if n %} class="num"{% endif %}>{{ v }}</td>{% endfor %}</tr>{% endfor %}'
-        '</table>').render(head=list(zip(df.columns, numeric)), cells=cells))
+        '{% for row in cells %}<tr>{% for v, n in row %}<td{% if n %} class="num"{% endif %}>{{ v }}</td>{% endfor %}'
+        '</tr>{% endfor %}</table>').render(head=list(zip(df.columns, numeric)), cells=cells))
 
 def _cell(v):
     if v is None or v != v: return ''
     return f'{v:,}' if isinstance(v, int) else f'{v:.3f}' if isinstance(v, float) else str(v)
 
 # %% ../nbs/60_report.ipynb #28d188be
-STORY = [('How well it separates, and what that means', ('roc', 'confusion_matrix', 'precision_recall', 'probabilities')),
+STORY = [('How well it separates, and what that means',
+          ('roc', 'confusion_matrix', 'precision_recall', 'probabilities')),
          ('Whether its probabilities can be believed, and used', ('calibration', 'decision')),
          ('Where it fails', ('slides', 'mistakes')), ('Against other models', ('compare',)),
          ('How it was trained', ('lr_find', 'loss'))]
@@ -196,7 +208,8 @@ def _tiles(m):
     def tile(name, e): return name, figure_text(dict(value=e['value'])), figure_text(e).partition(' ')[2].strip('()')
     return [tile('AUC', m['auc']), tile(f"Sensitivity at threshold {point['threshold']:.3g}", point['sensitivity']),
             tile('Specificity there', point['specificity']), ('Accuracy at 0.5', figure_text(m['accuracy']), ''),
-            ('Patches', figure_text(m['n']), f"{m['events']:,} tumor" + (f", {m['slides']:,} slides" if m.get('slides') else ''))]
+            ('Patches', figure_text(m['n']),
+             f"{m['events']:,} tumor" + (f", {m['slides']:,} slides" if m.get('slides') else ''))]
 
 # %% ../nbs/60_report.ipynb #d7b8f194
 def report_html(
@@ -210,11 +223,13 @@ def report_html(
     model,split = facts.get('model', {}), facts.get('split', {})
     env = Environment(autoescape=True, loader=DictLoader({'page': PAGE}), trim_blocks=True)
     return env.get_template('page').render(
-        title=facts['name'], summary=facts.get('summary') or f"{model.get('arch')}, {model.get('weights')}, on patches of "
-        f"{facts.get('data', {}).get('source')}", style=Markup(STYLE), research=RESEARCH_ONLY,
+        title=facts['name'], style=Markup(STYLE), research=RESEARCH_ONLY,
+        summary=facts.get('summary') or f"{model.get('arch')}, {model.get('weights')}, on patches of "
+                                        f"{facts.get('data', {}).get('source')}",
         split=split_words(split.get('name', 'external'), split.get('shared', 0)), tiles=_tiles(metrics),
         words=metrics['operating_point']['words'], warnings=metrics['warnings'], figures=_figures(folder),
-        wide=('mistakes', 'slides', 'confusion_matrix', 'calibration'), tables=[(t, note, table_html(df)) for t,note,df in tables if len(df)],
+        wide=('mistakes', 'slides', 'confusion_matrix', 'calibration'),
+        tables=[(t, note, table_html(df)) for t,note,df in tables if len(df)],
         sheet=fact_sheet(facts, metrics), limits=LIMITS, version=__version__)
 
 # %% ../nbs/60_report.ipynb #fac6c911
@@ -224,7 +239,8 @@ tags: [histopathology, metastasis, patchcamelyon, fastai]
 ---
 # {{ name }}
 
-**{{ research }}** A {{ model.arch }} ({{ model.weights }}) that gives the probability of tumour in the centre of a lymph-node
+**{{ research }}** A {{ model.arch }} ({{ model.weights }}) that gives the probability of tumour \
+in the centre of a lymph-node
 patch of {{ model.size }}x{{ model.size }} pixels at {{ model.mpp }} microns per pixel, stained with H&E.
 
 {{ split }}

@@ -61,8 +61,8 @@ def temperature_facts(
 )->dict: # For metrics.json
     "Log loss and calibration error before and after the temperature"
     (loss,error),(loss_after,error_after) = ((float(log_loss(y, o, labels=[0, 1])), float(ece(y, o))) for o in (raw, p))
-    return dict(value=temperature, fitted_on=fitted_on, log_loss_before=loss, log_loss_after=loss_after, ece_before=error,
-                ece_after=error_after)
+    return dict(value=temperature, fitted_on=fitted_on, log_loss_before=loss, log_loss_after=loss_after,
+                ece_before=error, ece_after=error_after)
 
 # %% ../nbs/65_run.ipynb #9dfb4f6c
 @theme()
@@ -93,7 +93,8 @@ def plot_temperature(
 # %% ../nbs/65_run.ipynb #1c8cc2b2
 def _arrays(preds):
     slide = preds.slide if 'slide' in preds and preds.slide.notna().all() else None
-    return (preds.label == 'tumor').to_numpy(int), preds.prob.to_numpy(float), None if slide is None else slide.to_numpy()
+    y,p = (preds.label == 'tumor').to_numpy(int), preds.prob.to_numpy(float)
+    return y, p, None if slide is None else slide.to_numpy()
 
 def _plots(y, p, raw, slide, point, subgroup):
     plots = dict(roc=lambda: plot_roc(y, p, slide, point), precision_recall=lambda: plot_pr(y, p),
@@ -102,6 +103,7 @@ def _plots(y, p, raw, slide, point, subgroup):
                  calibration=lambda: plot_temperature(y, raw, p, slide)[0], decision=lambda: plot_decision(y, p))
     return plots | (dict(slides=lambda: plot_forest(subgroup, 'sensitivity')) if len(subgroup) else {})
 
+# %% ../nbs/65_run.ipynb #1c0b2398
 def write_evaluation(
     folder, # Existing folder to write to
     preds:pd.DataFrame, # From `predictions`, with labels
@@ -139,6 +141,7 @@ def _shared(table):
     slides = [set(table.slide[table.split==s].dropna()) for s in ('train', 'valid')]
     return len(slides[0] & slides[1])
 
+# %% ../nbs/65_run.ipynb #124eee18
 def run_facts(
     learn:Learner, # Trained, with the `DataLoaders` of `patch_dls`
     name:str, # Name of the run
@@ -147,16 +150,20 @@ def run_facts(
 )->dict: # Groups of facts, as `report.report_html` takes them
     "What is known about a training"
     made,history = learn.dls.facts, learn.history
-    data = dict(source=Path(made['source']).name or 'a patch table', layout=made['layout'], skipped=len(made['skipped']),
-                resized=made['resized'], slides='known' if table.slide.notna().all() else 'unknown')
+    data = dict(source=Path(made['source']).name or 'a patch table', layout=made['layout'],
+                skipped=len(made['skipped']), resized=made['resized'],
+                slides='known' if table.slide.notna().all() else 'unknown')
     split = dict(name=made['split'], shared=_shared(table), seed=made['seed'], **_side(table, 'train', 'train'),
                  **_side(table, 'valid', 'valid'))
-    model = dict(arch=config['arch'], weights='pretrained on ImageNet' if learn.pretrained else 'from scratch', size=config['size'],
-                 mpp=config['mpp'], parameters=sum(p.numel() for p in learn.model.parameters()), bs=learn.dls.bs, epochs=len(history),
-                 lr=getattr(learn, 'lr_used', None), seconds=round(float(history.seconds.sum()), 1) if len(history) else None,
-                 temperature=config['temperature'],
-                 temperature_fitted_on=f'the validation patches of {name}', enhancement=config['enhance'] or 'none', mean=config['mean'], std=config['std'], device=str(learn.dls.device))
-    return dict(name=name, data=data, split=split, model=model, versions=config['versions'] | dict(made=date.today().isoformat()))
+    model = dict(arch=config['arch'], weights='pretrained on ImageNet' if learn.pretrained else 'from scratch',
+                 size=config['size'], mpp=config['mpp'], parameters=sum(p.numel() for p in learn.model.parameters()),
+                 bs=learn.dls.bs, epochs=len(history), lr=getattr(learn, 'lr_used', None),
+                 seconds=round(float(history.seconds.sum()), 1) if len(history) else None,
+                 temperature=config['temperature'], temperature_fitted_on=f'the validation patches of {name}',
+                 enhancement=config['enhance'] or 'none', mean=config['mean'], std=config['std'],
+                 device=str(learn.dls.device))
+    return dict(name=name, data=data, split=split, model=model,
+                versions=config['versions'] | dict(made=date.today().isoformat()))
 
 # %% ../nbs/65_run.ipynb #ec4cfb74
 @theme()
@@ -167,7 +174,8 @@ def plot_loss(
     "Training and validation loss per epoch; returns the `Axes`"
     ax = new_axes(ax, (4.5, 3))
     for column,color in (('train_loss', 'muted'), ('valid_loss', 'model')):
-        ax.plot(history.epoch, history[column], marker='o', ms=4, color=COLORS[color], label=column.replace('_loss', 'ation' if column[0]=='v' else 'ing'))
+        ax.plot(history.epoch, history[column], marker='o', ms=4, color=COLORS[color],
+                label=column.replace('_loss', 'ation' if column[0]=='v' else 'ing'))
     ax.set(xlabel='epoch', ylabel='cross-entropy (nats)', ylim=(0, None), title='Loss')
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend()
@@ -196,6 +204,7 @@ def _write_training(learn, folder, table, temperature):
     if hasattr(learn, 'lr_found'): save_png(plot_lr_find(learn.lr_found), folder/'lr_find.png')
     return load_bundle(folder/'bundle')[1]
 
+# %% ../nbs/65_run.ipynb #0b5f2814
 def save_run(
     learn:Learner, # Trained, with the `DataLoaders` of `patch_dls`
     folder, # New folder for the run
@@ -212,7 +221,8 @@ def save_run(
     predictor.config['temperature'] = _temperature((valid.label=='tumor').to_numpy(int), raw)
     table = pd.concat([learn.dls.train.items, valid])
     config = _write_training(learn, folder, table, predictor.config['temperature'])
-    facts = run_facts(learn, folder.name, table, config) | dict(hashes=dict(bundle=config['hash'], split=config['split_hash']))
+    facts = run_facts(learn, folder.name, table, config)
+    facts |= dict(hashes=dict(bundle=config['hash'], split=config['split_hash']))
     metrics = write_evaluation(folder, predictions(valid, predictor.probs(logits)), raw, facts, n_boot=n_boot,
                                temperature=config['temperature'], tables=[('Epochs', '', learn.history)])
     write_text(folder/'bundle'/'README.md', model_card(facts, metrics))
@@ -241,7 +251,8 @@ class Run:
     def predictor(self, **kwargs): return Predictor(self.folder/'bundle', **kwargs)
     def __repr__(self):
         m = self.metrics
-        return f"Run {self.folder.name}: AUC {figure_text(m['auc'])} on {m['n']:,} patches ({m['split']} split); {self.report.name}"
+        return (f"Run {self.folder.name}: AUC {figure_text(m['auc'])} on {m['n']:,} patches "
+                f"({m['split']} split); {self.report.name}")
 
 def load_run(folder)->Run: # Its parts by name
     "Read a run"
@@ -263,9 +274,10 @@ class EpochLines(Callback):
     "A bar for each epoch on standard error, and a line with what it gave"
     order = 80
     def before_train(self):
-        label = f'epoch {len(self.learn.history)+1}' if not hasattr(self.learn, 'lr_finder') else 'finding the learning rate'
+        finding = hasattr(self.learn, 'lr_finder')
+        label = 'finding the learning rate' if finding else f'epoch {len(self.learn.history)+1}'
         total = len(self.dls.train)*self.dls.bs
-        if hasattr(self.learn, 'lr_finder'): total = min(total, self.learn.lr_finder.num_it*self.dls.bs)
+        if finding: total = min(total, self.learn.lr_finder.num_it*self.dls.bs)
         self.bar = progress_bar(total, label)
     def after_batch(self):
         if self.training: self.bar.update(len(self.xb[0]))
@@ -273,8 +285,10 @@ class EpochLines(Callback):
     def after_cancel_train(self): self.bar.close()
     def after_cancel_fit(self): self.bar.close()
     def after_epoch(self):
-        if hasattr(self.learn, 'lr_finder') or hasattr(self.learn, 'gather_preds') or not len(self.learn.history): return
-        print(', '.join(f"{k.replace('_', ' ')} {_short(v)}" for k,v in self.learn.history.iloc[-1].items()), file=sys.stderr)
+        if hasattr(self.learn, 'lr_finder') or hasattr(self.learn, 'gather_preds'): return
+        if not len(self.learn.history): return
+        last = self.learn.history.iloc[-1]
+        print(', '.join(f"{k.replace('_', ' ')} {_short(v)}" for k,v in last.items()), file=sys.stderr)
 
 def _short(v): return f'{v:.4g}' if isinstance(v, float) else v
 
@@ -290,7 +304,8 @@ def read_data(
     table = patch_table(data, quiet=not progress)
     if labels: check_labels(table)
     attrs, table = table.attrs, keep_readable(table, skip, size=size, progress=progress)
-    for n,what in ((len(table.attrs['skipped']), 'cannot be read and are left out'), (table.attrs['resized'], f'are resized to {size}x{size}')):
+    for n,what in ((len(table.attrs['skipped']), 'cannot be read and are left out'),
+                   (table.attrs['resized'], f'are resized to {size}x{size}')):
         if n and progress: print(f'{n:,} patches {what}', file=sys.stderr)
     table.attrs.update(source=attrs['source'], layout=attrs['layout'])
     return check_labels(table) if labels else table
@@ -312,7 +327,8 @@ def train_run(
     table = read_data(data, skip, kwargs.get('size', PATCH), progress)
     split_table(table, split, kwargs.get('valid', .1), kwargs.get('seed', 42))
     with os_errors(out): out.mkdir(parents=True, exist_ok=True)
-    try: learn = train_learner(table, split=split, workers=workers, progress=False, cbs=[EpochLines()] if progress else [], **kwargs)
+    try: learn = train_learner(table, split=split, workers=workers, progress=False,
+                               cbs=[EpochLines()] if progress else [], **kwargs)
     except BaseException:
         out.rmdir()
         raise
@@ -342,7 +358,8 @@ def evaluation_facts(
 )->dict: # Groups of facts, as `report.report_html` takes them
     "What is known about an evaluation on other data"
     attrs,seen = table.attrs, _seen(run, table)
-    data = dict(source=name, layout=attrs['layout'], skipped=len(attrs['skipped']), resized=attrs['resized'], used_in_training=seen)
+    data = dict(source=name, layout=attrs['layout'], skipped=len(attrs['skipped']), resized=attrs['resized'],
+                used_in_training=seen)
     return dict(name=f'{run.folder.name} on {name}', split=dict(name='external', shared=seen), data=data,
                 model=run.metrics['facts']['model'], versions=versions() | dict(made=date.today().isoformat()),
                 hashes=dict(bundle=config['hash'], split=config.get('split_hash')))
@@ -377,8 +394,10 @@ def evaluate_run(
     table = read_data(data, skip, predictor.config['size'], progress)
     logits = predictor.predict_logits(table, workers, progress)
     facts, preds = evaluation_facts(run, table, name, predictor.config), predictions(table, predictor.probs(logits))
-    models = {run.folder.name: preds.prob} | {r.folder.name: r.predictor().predict(table, workers, progress) for r in others}
-    if len(models) <= len(others): raise InputError('two of the runs have the same name; rename a folder to tell them apart')
+    models = {run.folder.name: preds.prob}
+    models |= {r.folder.name: r.predictor().predict(table, workers, progress) for r in others}
+    if len(models) <= len(others):
+        raise InputError('two of the runs have the same name; rename a folder to tell them apart')
     with os_errors(out): out.mkdir(parents=True, exist_ok=True)
     tables = write_comparison(out, preds, models) if others else ()
     write_evaluation(out, preds, predictor.probs(logits*predictor.config['temperature']), facts, run_point(run),

@@ -1,4 +1,4 @@
-"Check that notebooks, package, README, imports and docs are in step; --pythons asks pip whether newer Pythons can install"
+"Check that notebooks, package, README and docs are in step; --pythons asks pip whether newer Pythons can install"
 import ast
 import base64
 import json
@@ -54,7 +54,8 @@ def exports():
     found = {}
     for path in notebooks():
         for cell in cells(path):
-            if m := re.match(r'#\| ?default_exp (\S+)', ''.join(cell['source'])): found.setdefault(m[1], []).append(path)
+            m = re.match(r'#\| ?default_exp (\S+)', ''.join(cell['source']))
+            if m: found.setdefault(m[1], []).append(path)
     return found
 
 
@@ -83,11 +84,22 @@ def check_outputs():
             for output in cell.get('outputs', []):
                 if output['output_type'] == 'error': say(f'{path.name} holds a traceback')
                 data = output.get('data', {})
-                text = json.dumps([output.get('text'), data.get('text/plain'), data.get('text/html'), data.get('text/markdown')])
-                if re.search(r'(?<![\w.])/(tmp|home|root|work|opt|Users)/', text): say(f'{path.name} holds an absolute path')
+                text = json.dumps([output.get('text'), *(data.get(f'text/{k}') for k in ('plain', 'html', 'markdown'))])
+                if re.search(r'(?<![\w.])/(tmp|home|root|work|opt|Users)/', text):
+                    say(f'{path.name} holds an absolute path')
                 for kind in ('image/png', 'image/jpeg'):
                     size = len(base64.b64decode(data.get(kind, '')))
                     if size > 100_000: say(f'{path.name} holds an image of {size//1000} KB')
+
+
+def check_lines(width=120):
+    "No line of an exported cell is too long; ruff would also see the lists `__all__`, which nbdev writes"
+    for path in notebooks():
+        for cell in cells(path):
+            lines = ''.join(cell['source']).splitlines()
+            if cell['cell_type'] != 'code' or not re.match(r'#\| ?export', lines[0] if lines else ''): continue
+            for line in lines:
+                if len(line) > width: say(f'{path.name} holds a line of {len(line)} columns: {line.strip()[:60]}…')
 
 
 def check_imports(found):
@@ -95,7 +107,8 @@ def check_imports(found):
     for name in found:
         if error := python(f'import histo_meta.{name}'): say(f'import histo_meta.{name} failed: {error}')
     for code in LIGHT:
-        if error := python(f'{code}\nimport sys\nassert "torch" not in sys.modules'): say(f'not light: {code!r}: {error}')
+        error = python(f'{code}\nimport sys\nassert "torch" not in sys.modules')
+        if error: say(f'not light: {code!r}: {error}')
 
 
 def check_docs():
@@ -110,8 +123,8 @@ def check_pythons(versions=('3.11', '3.12', '3.13', '3.14')):
     wanted = parser['DEFAULT']['requirements'].split()
     for version in versions:
         with tempfile.TemporaryDirectory() as tmp:
-            error = run(sys.executable, '-m', 'pip', 'install', '--quiet', '--dry-run', '--target', tmp, '--only-binary=:all:',
-                        '--python-version', version, *wanted)
+            error = run(sys.executable, '-m', 'pip', 'install', '--quiet', '--dry-run', '--target', tmp,
+                        '--only-binary=:all:', '--python-version', version, *wanted)
         if error: say(f'Python {version}: {error.splitlines()[-1]}')
         else: print(f'Python {version}: can be installed')
 
@@ -124,7 +137,9 @@ def main():
         check_modules(found)
         check_layers(found)
         check_outputs()
-        if error := run('ruff', 'check', '--quiet', 'histo_meta', 'scripts', 'setup.py'): say(error)
+        check_lines()
+        error = run('ruff', 'check', '--quiet', '--output-format=concise', 'histo_meta', 'scripts', 'setup.py')
+        if error: say(error)
         check_imports(found)
         check_docs()
     print(*problems, sep='\n', end='\n' if problems else '')
