@@ -128,7 +128,7 @@ body { font:16px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; c
        margin:0 auto; padding:2rem 1.25rem 4rem }
 h1 { font-size:1.7rem; margin:0 } h2 { font-size:1.2rem; margin:2.6rem 0 .8rem; border-bottom:1px solid var(--line) }
 .sub, figcaption, .note { color:var(--soft) } .sub { margin:.2rem 0 1.2rem } .note { font-size:.9rem }
-.tiles { display:grid; grid-template-columns:repeat(auto-fit, minmax(190px, 1fr)); gap:.8rem; margin:1.4rem 0 }
+.tiles { display:grid; grid-template-columns:repeat(auto-fit, minmax(165px, 1fr)); gap:.8rem; margin:1.4rem 0 }
 .tile { background:var(--wash); border-radius:8px; padding:.8rem 1rem }
 .tile b { display:block; font-size:1.7rem; line-height:1.2 }
 .tile span { color:var(--soft); font-size:.85rem; display:block }
@@ -193,7 +193,7 @@ def _cell(v):
 
 # %% ../nbs/60_report.ipynb #28d188be
 STORY = [('How well it separates, and what that means',
-          ('roc', 'confusion_matrix', 'precision_recall', 'probabilities')),
+          ('roc', 'precision_recall', 'confusion_matrix', 'probabilities')),
          ('Whether its probabilities can be believed, and used', ('calibration', 'decision')),
          ('Where it fails', ('slides', 'mistakes')), ('Against other models', ('compare',)),
          ('How it was trained', ('lr_find', 'loss'))]

@@ -116,7 +116,7 @@ def write_evaluation(
 )->dict: # The content of metrics.json
     "Figures, pictures, mistakes and report of labelled predictions"
     folder,(y,p,slide) = Path(folder), _arrays(preds)
-    result = evaluate(y, p, slide, threshold, n_boot=n_boot, name=facts['name'])
+    result = evaluate(y, p, slide, threshold, n_boot=n_boot, name=facts['measured_on'])
     told = temperature_facts(y, raw, p, temperature, facts['model'].get('temperature_fitted_on', 'no data'))
     metrics = result.metrics | dict(split=facts['split']['name'], temperature=told, facts=facts)
     errors = worst_mistakes(preds, 50)
@@ -159,10 +159,11 @@ def run_facts(
                  size=config['size'], mpp=config['mpp'], parameters=sum(p.numel() for p in learn.model.parameters()),
                  bs=learn.dls.bs, epochs=len(history), lr=getattr(learn, 'lr_used', None),
                  seconds=round(float(history.seconds.sum()), 1) if len(history) else None,
-                 temperature=config['temperature'], temperature_fitted_on=f'the validation patches of {name}',
+                 temperature=config['temperature'], temperature_fitted_on=f'the held-out patches of {name}',
                  enhancement=config['enhance'] or 'none', mean=config['mean'], std=config['std'],
                  device=str(learn.dls.device))
-    return dict(name=name, data=data, split=split, model=model,
+    summary = f"{model['arch']}, {model['weights']}, trained on {data['source']}"
+    return dict(name=name, summary=summary, measured_on=f'the held-out patches of {name}', data=data, split=split, model=model,
                 versions=config['versions'] | dict(made=date.today().isoformat()))
 
 # %% ../nbs/65_run.ipynb #ec4cfb74
@@ -323,6 +324,8 @@ def train_run(
 )->Run: # The finished run
     "Train on a data set and write the run"
     out, workers = check_new(out), min(8, os.cpu_count()) if workers is None else workers
+    for k in ('epochs', 'bs', 'size'):
+        if kwargs.get(k, 1) < 1: raise InputError(f'{k} is {kwargs[k]}; it must be 1 or more')
     find_arch(kwargs.get('arch', 'resnet34'))
     table = read_data(data, skip, kwargs.get('size', PATCH), progress)
     split_table(table, split, kwargs.get('valid', .1), kwargs.get('seed', 42))
@@ -360,8 +363,8 @@ def evaluation_facts(
     attrs,seen = table.attrs, _seen(run, table)
     data = dict(source=name, layout=attrs['layout'], skipped=len(attrs['skipped']), resized=attrs['resized'],
                 used_in_training=seen)
-    return dict(name=f'{run.folder.name} on {name}', split=dict(name='external', shared=seen), data=data,
-                model=run.metrics['facts']['model'], versions=versions() | dict(made=date.today().isoformat()),
+    return dict(run.metrics['facts'], name=f'{run.folder.name} on {name}', measured_on=name, data=data,
+                split=dict(name='external', shared=seen), versions=versions() | dict(made=date.today().isoformat()),
                 hashes=dict(bundle=config['hash'], split=config.get('split_hash')))
 
 def write_comparison(

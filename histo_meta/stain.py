@@ -46,21 +46,21 @@ RUIFROK = _stain_matrix([0.65, 0.70, 0.29], [0.07, 0.99, 0.11])  # Ruifrok and J
 # %% ../nbs/10_stain.ipynb #905d1a6b
 def separate_stains(
     od, # Optical density; array or tensor with 3 channels along `axis`
-    stains=RUIFROK, # (2 or 3, 3) matrix, one stain a row
+    stains=None, # (2 or 3, 3) matrix, one stain a row; `RUIFROK` by default
     axis:int=-1, # Where the channels are: -1 for images (…,H,W,3), -3 for batches (…,3,H,W)
 ): # Amount of each stain, in place of the channels; least squares where `stains` has 2 rows
     "How much of each stain makes up an optical density"
-    unmix = _like(od, np.linalg.pinv(stains))
+    unmix = _like(od, np.linalg.pinv(RUIFROK if stains is None else stains))
     return (od.swapaxes(axis, -1) @ unmix).swapaxes(axis, -1)
 
 # %% ../nbs/10_stain.ipynb #8304278b
 def combine_stains(
     amounts, # Amount of each stain along `axis`; array or tensor
-    stains=RUIFROK, # (2 or 3, 3) matrix, one stain a row
+    stains=None, # (2 or 3, 3) matrix, one stain a row; `RUIFROK` by default
     axis:int=-1, # Where the stains are: -1 for (…,H,W,stains), -3 for (…,stains,H,W)
 ): # Optical density, 3 channels in place of the stains
     "The optical density that amounts of stain make"
-    return (amounts.swapaxes(axis, -1) @ _like(amounts, stains)).swapaxes(axis, -1)
+    return (amounts.swapaxes(axis, -1) @ _like(amounts, RUIFROK if stains is None else stains)).swapaxes(axis, -1)
 
 # %% ../nbs/10_stain.ipynb #69e607d1
 def enhance(

@@ -21,4 +21,4 @@ def readme():
 if __name__ == '__main__':
     path = ROOT/'README.md'
     if '--check' not in sys.argv: path.write_text(readme(), encoding='utf-8')
-    elif path.read_text(encoding='utf-8') != readme(): sys.exit('README.md differs from nbs/index.ipynb: run make refresh')
+    elif path.read_text(encoding='utf-8') != readme(): sys.exit('README.md differs from index.ipynb: run make refresh')
