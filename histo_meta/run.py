@@ -163,8 +163,8 @@ def run_facts(
                  enhancement=config['enhance'] or 'none', mean=config['mean'], std=config['std'],
                  device=str(learn.dls.device))
     summary = f"{model['arch']}, {model['weights']}, trained on {data['source']}"
-    return dict(name=name, summary=summary, measured_on=f'the held-out patches of {name}', data=data, split=split, model=model,
-                versions=config['versions'] | dict(made=date.today().isoformat()))
+    return dict(name=name, summary=summary, measured_on=f'the held-out patches of {name}', data=data, split=split,
+                model=model, versions=config['versions'] | dict(made=date.today().isoformat()))
 
 # %% ../nbs/65_run.ipynb #ec4cfb74
 @theme()
