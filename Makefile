@@ -26,7 +26,7 @@ $(VENV)/.dev: $(VENV)/bin/python settings.ini setup.py pyproject.toml
 demo: $(VENV)/.runtime
 	@test -d data/sample || $(BIN)/histo_sample data/sample
 	@rm -rf runs/demo
-	$(BIN)/histo_train data/sample --scratch --arch resnet18 --epochs 8 --valid 0.2 --out runs/demo
+	$(BIN)/histo_train data/sample --scratch --arch resnet18 --epochs 12 --bs 32 --lr 0.002 --valid 0.2 --out runs/demo
 
 test: $(VENV)/.dev
 	$(TEST) --timing

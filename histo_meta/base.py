@@ -53,7 +53,7 @@ def write_beside(
     path, # File or folder to write
 ):
     "Yield a `Path` beside `path` to write to; renamed to `path` if the block succeeds, removed if it fails"
-    path = Path(path)
+    path = Path(os.path.abspath(path))
     part = path.with_name(f'.part-{os.getpid()}-{path.name}')
     with os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def write_text(
     text:str, # Its content, written as UTF-8
 ):
     "Write `text` to `path`, whole or not at all"
-    with write_beside(path) as part: part.write_text(text, encoding='utf-8')
+    with write_beside(path) as part: part.write_text(text, encoding='utf-8', newline='\n')
 
 def write_json(
     path, # File to write

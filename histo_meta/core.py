@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['MIN_SLIDES', 'LRFind', 'RandomPatchSplitter', 'SlideSplitter', 'FolderSplitter', 'split_table', 'PatchBlock',
-           'patch_block', 'patch_stats', 'patch_tfms', 'patch_dls', 'find_arch', 'Bfloat16', 'fast_callbacks',
-           'KeepHistory', 'patch_learner', 'find_lr', 'plot_lr_find', 'fit_patches', 'train_learner']
+           'patch_block', 'patch_stats', 'patch_tfms', 'default_workers', 'patch_dls', 'find_arch', 'Bfloat16',
+           'fast_callbacks', 'KeepHistory', 'patch_learner', 'find_lr', 'plot_lr_find', 'fit_patches', 'train_learner']
 
 # %% ../nbs/30_core.ipynb #e4be6908
-import difflib, os, tempfile
+import difflib, multiprocessing, os, tempfile
 from collections import namedtuple
 from contextlib import nullcontext
 from functools import partial
@@ -29,6 +29,7 @@ from fastai.vision.core import PILImage, imagenet_stats
 from fastai.vision.learner import model_meta, vision_learner
 from fastcore.meta import delegates
 
+from . import stain
 from .base import *
 from .data import *
 from .loader import *
@@ -132,13 +133,17 @@ def patch_block(
 # %% ../nbs/30_core.ipynb #8fdec20b
 def patch_stats(
     table:pd.DataFrame, # A patch table
+    size:int=PATCH, # Pixels along the side that patches are resized to
+    enhance=None, # `Enhance(contrast, brightness)` that comes before normalisation
     n:int=2000, # How many patches, evenly spaced over the table, are measured
 )->tuple: # (means, standard deviations), three channels each, of pixels in 0..1
     "Mean and spread of the channels over a patch table"
     rows = table.iloc[np.linspace(0, len(table)-1, min(n, len(table))).astype(int)]
     sums = np.zeros((2, 3))
     for row in rows.itertuples():
-        x = np.asarray(open_patch(row)).reshape(-1, 3)/255
+        x = np.asarray(open_patch(row, size))[None]/255
+        if enhance: x = stain.enhance(x, enhance.contrast, enhance.brightness)
+        x = x.reshape(-1, 3)
         sums += x.mean(0), (x**2).mean(0)
     mean,square = sums/len(rows)
     return tuple(mean), tuple(np.sqrt(square - mean**2))
@@ -154,6 +159,10 @@ def patch_tfms(
     return [*([enhance] if enhance else []), *symmetries, Normalize.from_stats(*stats, cuda=False)]
 
 # %% ../nbs/30_core.ipynb #b55591ec
+def default_workers()->int: # Processes that read patches
+    "One for each core, eight at most; none where processes are not forked, since fastai's pipelines cannot be sent"
+    return min(8, os.cpu_count()) if multiprocessing.get_start_method() == 'fork' else 0
+
 def _as_table(source): return source if isinstance(source, pd.DataFrame) else patch_table(source)
 
 def patch_dls(
@@ -166,16 +175,19 @@ def patch_dls(
     stats='imagenet', # 'imagenet', 'data' (measured on the training side), or (means, standard deviations)
     enhance=None, # `Enhance(contrast, brightness)`; None leaves the colours as they are
     augment:bool=True, # Turn and mirror the training patches
-    workers:int=None, # Processes that read patches; fastai's choice by default
+    workers:int=None, # Processes that read patches; `default_workers()` by default
     device=None, # The GPU if there is one, by default
 ): # fastai `DataLoaders`, with the facts of how they were made in `facts`
     "`DataLoaders` of labelled patches"
     table = check_labels(_as_table(source))
     attrs, table = table.attrs, split_table(table, split, valid, seed)
+    if isinstance(stats, str) and stats not in ('imagenet', 'data'):
+        raise InputError(f'no stats called {stats!r}; there are imagenet and data')
     if isinstance(stats, str):
-        stats = dict(imagenet=lambda: imagenet_stats, data=lambda: patch_stats(table[table.split=='train']))[stats]()
+        stats = dict(imagenet=lambda: imagenet_stats, data=lambda: patch_stats(table[table.split=='train'], size, enhance))[stats]()
     block = patch_block(size, FolderSplitter(), patch_tfms(stats, enhance, augment))
-    dls = block.dataloaders(table, bs=min(bs, int((table.split=='train').sum())), num_workers=workers, device=device)
+    dls = block.dataloaders(table, bs=min(bs, int((table.split=='train').sum())), device=device,
+                            num_workers=default_workers() if workers is None else workers)
     dls.facts = dict(source=attrs.get('source', ''), layout=attrs.get('layout', ''), split=table.attrs['split'],
                      size=size, valid=valid, seed=seed, skipped=attrs.get('skipped', []),
                      resized=attrs.get('resized', 0))
@@ -218,7 +230,8 @@ def fast_callbacks(
 # %% ../nbs/30_core.ipynb #3cffcd33
 def _weights_hint(arch):
     if isinstance(arch, str): return 'put them into the Hugging Face cache (HF_HOME) by hand'
-    url = torchvision.models.get_model_weights(arch).DEFAULT.url
+    weights = torchvision.models.get_model_weights(arch)
+    url = (weights.DEFAULT if 'weights' in model_meta.get(arch, {}) else weights.IMAGENET1K_V1).url
     return f'put {os.path.basename(url)} into {Path(torch.hub.get_dir())/"checkpoints"} by hand'
 
 def _make_learner(dls, arch, pretrained, **kwargs):

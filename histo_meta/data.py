@@ -116,10 +116,10 @@ def _class_folders(path):
 
 # %% ../nbs/20_data.ipynb #4b36bd37
 @lru_cache(maxsize=8)
-def _open_h5(path, pid): return h5py.File(path, 'r')
+def _open_h5(path, pid, stat): return h5py.File(path, 'r')
 
 def _h5_data(path, key, ndim):
-    try: data = _open_h5(str(path), os.getpid())[key]
+    try: data = _open_h5(str(path), os.getpid(), os.stat(path).st_mtime_ns)[key]
     except (OSError, KeyError) as e:
         raise InputError(f'{path}: no HDF5 file with a data set {key!r} ({e}); fetch it anew') from e
     if data.ndim < ndim: raise InputError(f'{path}: {key!r} has shape {data.shape}, not that of PatchCamelyon')
@@ -141,7 +141,10 @@ def _h5_slides(path, n):
     return wsi.tolist()
 
 def _h5_file(path):
-    stem, n = str(path).removesuffix('_x.h5'), len(_h5_data(path, 'x', 4))
+    x, stem = _h5_data(path, 'x', 4), str(path).removesuffix('_x.h5')
+    n = len(x)
+    if x.dtype != np.uint8 or x.shape[3] != 3:
+        raise InputError(f"{path}: 'x' is {x.dtype} of shape {x.shape}, not uint8 of shape (n, size, size, 3)")
     split = re.search('_(train|valid|test)$', stem)
     table = new_table([str(path)]*n, path, 'PCam HDF5', row=range(n), label=_h5_labels(Path(stem+'_y.h5'), n),
                       slide=_h5_slides(Path(stem+'_meta.csv'), n), split=split and split[1])
@@ -178,7 +181,7 @@ def add_slides(
     slides = _read_csv(path, ['id', 'slide']).drop_duplicates().set_index('id').slide
     if slides.index.has_duplicates:
         raise InputError(f'{path}: {slides.index[slides.index.duplicated()][0]} is said to be of two slides; keep one')
-    missing = table.id[~table.id.isin(slides.index)]
+    missing = table.id[~table.id.isin(slides.index[slides != ''])]
     if len(missing): raise InputError(f'{path}: no slide for {len(missing):,} patches, such as {missing.iloc[0]}; '
                                       'add rows for them, or move the file away')
     return table.assign(slide=table.id.map(slides))
@@ -217,9 +220,11 @@ def to_rgb(
     "`img` as 8-bit RGB"
     if img.mode == 'RGB': return img
     if img.mode.startswith('I'):
-        return Image.fromarray((np.asarray(img).clip(0, 65535) // 256).astype(np.uint8)).convert('RGB')
+        a = np.asarray(img).clip(0, 65535)
+        return Image.fromarray((a // (256 if ';16' in img.mode or a.max() > 255 else 1)).astype(np.uint8)).convert('RGB')
     if img.mode == 'F':
         a = np.asarray(img)
+        if not np.isfinite(a).all(): raise ValueError('some pixels are not finite')
         return Image.fromarray((a*(255 if a.max() <= 1 else 1)).clip(0, 255).astype(np.uint8)).convert('RGB')
     if img.mode in ('RGBA', 'LA', 'PA') or 'transparency' in img.info:
         img = img.convert('RGBA')
@@ -260,10 +265,11 @@ def check_readable(
     problems, resized, bar = [], 0, progress_bar(len(table), 'checking', disable=not progress)
     with bar, warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         warnings.simplefilter('ignore')  # a decoder's warning about a file that it then cannot read
-        for problem,found in pool.map(_try_patch, table.itertuples(index=False)):
-            problems.append(problem)
-            resized += found not in (None, (size, size))
-            bar.update()
+        for start in range(0, len(table), 1000):  # a slice at a time, so that memory does not grow with the table
+            for problem,found in pool.map(_try_patch, table[start:start+1000].itertuples(index=False)):
+                problems.append(problem)
+                resized += found not in (None, (size, size))
+                bar.update()
     bad = table.assign(problem=problems)[[p is not None for p in problems]]
     bad.attrs['resized'] = resized
     return bad

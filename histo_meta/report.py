@@ -44,7 +44,7 @@ def split_words(
     shared:int=0, # How many slides, or for 'external' patches, stand on both sides
 )->str:
     "What a split means for the figures, in a sentence or two"
-    if name == 'external' and shared: return f'Optimistic: {shared:,} of these patches were used in training.'
+    if name == 'external' and shared: return f'Optimistic: {shared:,} of these patches had a part in the training.'
     if name in ('folder', 'custom') and shared: return f'Optimistic: {shared:,} slides stand on both sides.'
     return SPLIT_WORDS[name]
 

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['predictions', 'write_csv', 'temperature_facts', 'plot_decisions', 'plot_temperature', 'write_evaluation', 'run_facts',
            'plot_loss', 'split_csv', 'text_hash', 'save_run', 'Run', 'load_run', 'summary', 'EpochLines', 'read_data',
-           'train_run', 'run_point', 'evaluation_facts', 'write_comparison', 'evaluate_run', 'predict_run']
+           'train_run', 'run_point', 'evaluation_facts', 'write_comparison', 'evaluate_run', 'kaggle_submission',
+           'predict_run']
 
 # %% ../nbs/65_run.ipynb #2fcc11d2
 import hashlib, json, os, sys
@@ -151,7 +152,7 @@ def run_facts(
     "What is known about a training"
     made,history = learn.dls.facts, learn.history
     data = dict(source=Path(made['source']).name or 'a patch table', layout=made['layout'],
-                skipped=len(made['skipped']), resized=made['resized'],
+                skipped=len(made['skipped']), skipped_ids=made['skipped'], resized=made['resized'],
                 slides='known' if table.slide.notna().all() else 'unknown')
     split = dict(name=made['split'], shared=_shared(table), seed=made['seed'], **_side(table, 'train', 'train'),
                  **_side(table, 'valid', 'valid'))
@@ -215,18 +216,19 @@ def save_run(
 ): # The `Run`
     "Write everything that a training produced"
     folder = check_new(folder)
-    with os_errors(folder): folder.mkdir(parents=True, exist_ok=True)
     valid,predictor = learn.dls.valid.items, Predictor(learn, learn.dls.device)
     logits = predictor.predict_logits(valid, workers, progress)
     raw = predictor.probs(logits)
     predictor.config['temperature'] = _temperature((valid.label=='tumor').to_numpy(int), raw)
     table = pd.concat([learn.dls.train.items, valid])
-    config = _write_training(learn, folder, table, predictor.config['temperature'])
-    facts = run_facts(learn, folder.name, table, config)
-    facts |= dict(hashes=dict(bundle=config['hash'], split=config['split_hash']))
-    metrics = write_evaluation(folder, predictions(valid, predictor.probs(logits)), raw, facts, n_boot=n_boot,
-                               temperature=config['temperature'], tables=[('Epochs', '', learn.history)])
-    write_text(folder/'bundle'/'README.md', model_card(facts, metrics))
+    with write_beside(folder) as part:
+        part.mkdir()
+        config = _write_training(learn, part, table, predictor.config['temperature'])
+        facts = run_facts(learn, folder.name, table, config)
+        facts |= dict(hashes=dict(bundle=config['hash'], split=config['split_hash']))
+        metrics = write_evaluation(part, predictions(valid, predictor.probs(logits)), raw, facts, n_boot=n_boot,
+                                   temperature=config['temperature'], tables=[('Epochs', '', learn.history)])
+        write_text(part/'bundle'/'README.md', model_card(facts, metrics))
     return Run(folder)
 
 # %% ../nbs/65_run.ipynb #f5e17856
@@ -236,11 +238,12 @@ class Run:
         folder, # As written by `train_run` or `save_run`
     ):
         self.folder = Path(folder)
-        if not (self.folder/'bundle').is_dir():
-            raise InputError(f'{folder}: not a run, which holds a folder bundle; name a folder that histo_train made')
-    def _csv(self, name): return pd.read_csv(self.folder/name, dtype=dict(id=str, slide=str))
+        for name in ('bundle', 'metrics.json', 'predictions.csv', 'split.csv'):
+            if not (self.folder/name).exists():
+                raise InputError(f'{folder}: not a run, for it has no {name}; name a folder that histo_train made')
+    def _csv(self, name): return pd.read_csv(self.folder/name, dtype=dict(id=str, slide=str), keep_default_na=False)
     @property
-    def metrics(self): return json.loads((self.folder/'metrics.json').read_text())
+    def metrics(self): return json.loads((self.folder/'metrics.json').read_text(encoding='utf-8'))
     @property
     def predictions(self): return self._csv('predictions.csv')
     @property
@@ -264,7 +267,7 @@ def summary(
     folder, # A run, or an evaluation
 )->str: # Four lines
     "AUC, what the split means, the operating point in words, and where the report is"
-    m = json.loads((Path(folder)/'metrics.json').read_text())
+    m = json.loads((Path(folder)/'metrics.json').read_text(encoding='utf-8'))
     slides = f" of {m['slides']:,} slides" if m['slides'] else ''
     return '\n'.join([f"AUC {figure_text(m['auc'])} on {m['n']:,} patches{slides}, {m['events']:,} of them tumor",
                       split_words(m['split'], m['facts']['split']['shared']), m['operating_point']['words'],
@@ -308,6 +311,7 @@ def read_data(
     for n,what in ((len(table.attrs['skipped']), 'cannot be read and are left out'),
                    (table.attrs['resized'], f'are resized to {size}x{size}')):
         if n and progress: print(f'{n:,} patches {what}', file=sys.stderr)
+    if progress: print(*table.attrs['skipped'], sep='\n', end='\n' if table.attrs['skipped'] else '', file=sys.stderr)
     table.attrs.update(source=attrs['source'], layout=attrs['layout'])
     return check_labels(table) if labels else table
 
@@ -323,19 +327,20 @@ def train_run(
     **kwargs, # Passed on to `core.train_learner`: epochs, lr, arch, pretrained, bs, size, valid, seed, …
 )->Run: # The finished run
     "Train on a data set and write the run"
-    out, workers = check_new(out), min(8, os.cpu_count()) if workers is None else workers
+    out, workers = check_new(out), default_workers() if workers is None else workers
     for k in ('epochs', 'bs', 'size'):
         if kwargs.get(k, 1) < 1: raise InputError(f'{k} is {kwargs[k]}; it must be 1 or more')
-    find_arch(kwargs.get('arch', 'resnet34'))
+    check_arch(kwargs.get('arch', 'resnet34'), kwargs.get('size', PATCH))
     table = read_data(data, skip, kwargs.get('size', PATCH), progress)
     split_table(table, split, kwargs.get('valid', .1), kwargs.get('seed', 42))
     with os_errors(out): out.mkdir(parents=True, exist_ok=True)
-    try: learn = train_learner(table, split=split, workers=workers, progress=False,
+    try:
+        learn = train_learner(table, split=split, workers=workers, progress=False,
                                cbs=[EpochLines()] if progress else [], **kwargs)
+        return save_run(learn, out, n_boot, workers, progress)
     except BaseException:
         out.rmdir()
         raise
-    return save_run(learn, out, n_boot, workers, progress)
 
 # %% ../nbs/65_run.ipynb #1ffcfb61
 def run_point(
@@ -347,10 +352,10 @@ def run_point(
     return replace(found, rule=point['rule'], chosen_on=point['chosen_on'])
 
 def _seen(run, table):
-    train = run.split[run.split.split=='train']
-    key = lambda df: df.path.map(os.path.abspath) + ':' + (df['row'].astype(str) if 'row' in df else '')
-    has_rows = 'row' in train
-    return int(key(table if has_rows else table.drop(columns='row')).isin(key(train)).sum())
+    known = run.split
+    def key(df): return df.path.map(os.path.abspath) + ':' + (df['row'].astype(str) if 'row' in known else '')
+    by_pixels = table.id.str.fullmatch('[0-9a-f]{40}') & table.id.isin(known.id)  # such an id is the hash of the pixels
+    return int((key(table).isin(key(known)) | by_pixels).sum())
 
 # %% ../nbs/65_run.ipynb #c2499e11
 def evaluation_facts(
@@ -361,7 +366,7 @@ def evaluation_facts(
 )->dict: # Groups of facts, as `report.report_html` takes them
     "What is known about an evaluation on other data"
     attrs,seen = table.attrs, _seen(run, table)
-    data = dict(source=name, layout=attrs['layout'], skipped=len(attrs['skipped']), resized=attrs['resized'],
+    data = dict(source=name, layout=attrs['layout'], skipped=len(attrs['skipped']), skipped_ids=attrs['skipped'], resized=attrs['resized'],
                 used_in_training=seen)
     return dict(run.metrics['facts'], name=f'{run.folder.name} on {name}', measured_on=name, data=data,
                 split=dict(name='external', shared=seen), versions=versions() | dict(made=date.today().isoformat()),
@@ -401,11 +406,26 @@ def evaluate_run(
     models |= {r.folder.name: r.predictor().predict(table, workers, progress) for r in others}
     if len(models) <= len(others):
         raise InputError('two of the runs have the same name; rename a folder to tell them apart')
-    with os_errors(out): out.mkdir(parents=True, exist_ok=True)
-    tables = write_comparison(out, preds, models) if others else ()
-    write_evaluation(out, preds, predictor.probs(logits*predictor.config['temperature']), facts, run_point(run),
-                     predictor.config['temperature'], tables, n_boot)
+    raw = predictor.probs(logits*predictor.config['temperature'])
+    with write_beside(out) as part:
+        part.mkdir()
+        tables = write_comparison(part, preds, models) if others else ()
+        write_evaluation(part, preds, raw, facts, run_point(run), predictor.config['temperature'], tables, n_boot)
     return out
+
+# %% ../nbs/65_run.ipynb #c0ffee01
+def kaggle_submission(
+    preds:pd.DataFrame, # From `predictions`
+    data, # The folder they are of; its sample_submission.csv, or the one beside it, gives the order
+)->pd.DataFrame: # Columns id and label, a probability
+    "Predictions as Kaggle wants them, in the order of sample_submission.csv where there is one"
+    sub = preds[['id', 'prob']].rename(columns=dict(prob='label'))
+    samples = [f for f in (Path(data)/'sample_submission.csv', Path(data).parent/'sample_submission.csv') if f.exists()]
+    wanted = pd.read_csv(samples[0], dtype=str).id if samples else sub.id
+    missing = wanted[~wanted.isin(sub.id)]
+    if len(missing): raise InputError(f'{samples[0]} asks for {len(missing):,} patches that have no prediction, '
+                                      f'such as {missing.iloc[0]}; mend or fetch their files')
+    return sub.set_index('id').loc[wanted].reset_index()
 
 # %% ../nbs/65_run.ipynb #ed85d68b
 def predict_run(
@@ -423,6 +443,6 @@ def predict_run(
     predictor = run.predictor()
     table = read_data(data, skip, predictor.config['size'], progress, labels=False)
     preds = predictions(table, predictor.predict(table, workers, progress))
-    if submission: preds = preds[['id', 'prob']].rename(columns=dict(prob='label'))
+    if submission: preds = kaggle_submission(preds, data)
     if out is not None: write_csv(out, preds)
     return preds

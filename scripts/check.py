@@ -73,8 +73,10 @@ def check_layers(found):
     for name in found:
         for node in ast.walk(ast.parse((LIB/f'{name}.py').read_text(encoding='utf-8'))):
             module = getattr(node, 'module', None) or ''
-            other = module.partition('.')[2] if module.startswith('histo_meta.') else ''
-            if other and number.get(other, 'zz') >= number[name]: say(f'{name} imports {other}, which comes after it')
+            inside = getattr(node, 'level', 0) == 1 or module.startswith('histo_meta.')
+            names = [module.removeprefix('histo_meta.')] if module else [a.name for a in getattr(node, 'names', ())]
+            for other in names if inside and isinstance(node, ast.ImportFrom) else ():
+                if other and number.get(other, '') >= number[name]: say(f'{name} imports {other}, which comes after it')
 
 
 def check_outputs():
