@@ -7,7 +7,7 @@ __all__ = ['FORMAT', 'versions', 'learner_config', 'build_model', 'check_arch', 
            'Predictor', 'PatchRow', 'PatchImages']
 
 # %% ../nbs/40_bundle.ipynb #93b7b1ea
-import hashlib, json, platform
+import hashlib, json, platform, warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +54,8 @@ def build_model(
 ): # A network with two outputs, in random state
     "The network that `patch_learner` makes of `arch`"
     found = find_arch(arch)
-    with no_random():
+    with no_random(), warnings.catch_warnings():
+        warnings.simplefilter('ignore', UserWarning)  # torchvision's, about how fastai calls it
         if isinstance(found, str): return create_timm_model(found, len(VOCAB), pretrained=False)[0]
         return create_vision_model(found, len(VOCAB), pretrained=False)
 
@@ -104,7 +105,9 @@ def save_bundle(
 
 # %% ../nbs/40_bundle.ipynb #37def278
 def _read_bundle(folder):
-    try: config, weights = json.loads((folder/'config.json').read_text(encoding='utf-8')), (folder/'model.safetensors').read_bytes()
+    try:
+        config = json.loads((folder/'config.json').read_text(encoding='utf-8'))
+        weights = (folder/'model.safetensors').read_bytes()
     except (OSError, ValueError) as e:
         raise InputError(f'{folder}: not a bundle, which holds config.json and model.safetensors ({e}); '
                          'name the folder bundle of a run') from e

@@ -184,7 +184,7 @@ def patch_dls(
     if isinstance(stats, str) and stats not in ('imagenet', 'data'):
         raise InputError(f'no stats called {stats!r}; there are imagenet and data')
     if isinstance(stats, str):
-        stats = dict(imagenet=lambda: imagenet_stats, data=lambda: patch_stats(table[table.split=='train'], size, enhance))[stats]()
+        stats = imagenet_stats if stats == 'imagenet' else patch_stats(table[table.split=='train'], size, enhance)
     block = patch_block(size, FolderSplitter(), patch_tfms(stats, enhance, augment))
     dls = block.dataloaders(table, bs=min(bs, int((table.split=='train').sum())), device=device,
                             num_workers=default_workers() if workers is None else workers)

@@ -221,7 +221,8 @@ def to_rgb(
     if img.mode == 'RGB': return img
     if img.mode.startswith('I'):
         a = np.asarray(img).clip(0, 65535)
-        return Image.fromarray((a // (256 if ';16' in img.mode or a.max() > 255 else 1)).astype(np.uint8)).convert('RGB')
+        a = a // (256 if ';16' in img.mode or a.max() > 255 else 1)
+        return Image.fromarray(a.astype(np.uint8)).convert('RGB')
     if img.mode == 'F':
         a = np.asarray(img)
         if not np.isfinite(a).all(): raise ValueError('some pixels are not finite')

@@ -366,7 +366,8 @@ def evaluation_facts(
 )->dict: # Groups of facts, as `report.report_html` takes them
     "What is known about an evaluation on other data"
     attrs,seen = table.attrs, _seen(run, table)
-    data = dict(source=name, layout=attrs['layout'], skipped=len(attrs['skipped']), skipped_ids=attrs['skipped'], resized=attrs['resized'],
+    data = dict(source=name, layout=attrs['layout'], skipped=len(attrs['skipped']),
+                skipped_ids=attrs['skipped'], resized=attrs['resized'],
                 used_in_training=seen)
     return dict(run.metrics['facts'], name=f'{run.folder.name} on {name}', measured_on=name, data=data,
                 split=dict(name='external', shared=seen), versions=versions() | dict(made=date.today().isoformat()),
