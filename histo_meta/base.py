@@ -53,13 +53,14 @@ def write_beside(
     path, # File or folder to write
 ):
     "Yield a `Path` beside `path` to write to; renamed to `path` if the block succeeds, removed if it fails"
-    path = Path(os.path.abspath(path))
+    shown, path = path, Path(os.path.abspath(path))
     part = path.with_name(f'.part-{os.getpid()}-{path.name}')
-    with os_errors(path):
+    with os_errors(shown):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
             os.replace(part, path)
+        except InputError as e: raise InputError(str(e).replace(str(part), str(shown))) from e
         finally: _remove(part)
 
 # %% ../nbs/00_base.ipynb #9c6762c7
