@@ -17,7 +17,7 @@ from torch import nn
 from .base import *
 from .bundle import *
 from .data import *
-from .interpret import wilson
+from .intervals import wilson
 from .loader import *
 from .stain import enhance
 
@@ -39,7 +39,7 @@ def _caption(row):
     return '\n'.join([short_id(row.id), f'{row.label}, p = {row.prob:.2f}', *slide])
 
 def show_mistakes(
-    errors:pd.DataFrame, # From `interpret.worst_mistakes`, with columns `id`, `path`, `label`, `prob`
+    errors:pd.DataFrame, # From `metrics.worst_mistakes`, with columns `id`, `path`, `label`, `prob`
     columns:int=6, # Patches in a row
 ): # Array of `Axes`
     "Wrong patches with their centre, name, truth, probability of tumor and slide"
