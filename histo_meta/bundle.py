@@ -145,16 +145,23 @@ class Predictor:
     def __repr__(self):
         return f"Predictor({self.config['arch']}, {self.config['size']}x{self.config['size']} pixels, on {self.device})"
 
-# %% ../nbs/40_bundle.ipynb #515f0e41
+# %% ../nbs/40_bundle.ipynb #2950da3e
+@patch
+def inputs(self:Predictor,
+    x:torch.Tensor, # Patches (n, 3, size, size), uint8
+)->torch.Tensor: # Of the same shape, float32, on the device of the predictor
+    "What the network sees of a batch"
+    x = x.to(self.device).float().div_(255)
+    if self.config['enhance']: x = enhance(x, **self.config['enhance'])
+    return (x-self.mean) / self.std
+
+# %% ../nbs/40_bundle.ipynb #2fee393f
 @patch
 def logits(self:Predictor,
     x:torch.Tensor, # Patches (n, 3, size, size), uint8
 )->torch.Tensor: # (n, 2) float32 on the CPU
     "The network's output for a batch"
-    with torch.inference_mode():
-        x = x.to(self.device).float().div_(255)
-        if self.config['enhance']: x = enhance(x, **self.config['enhance'])
-        return self.model((x-self.mean) / self.std).float().cpu()
+    with torch.inference_mode(): return self.model(self.inputs(x)).float().cpu()
 
 @patch
 def probs(self:Predictor,
@@ -163,7 +170,7 @@ def probs(self:Predictor,
     "Probabilities of tumor from the network's output"
     return (logits/self.config['temperature']).softmax(1)[:, 1].double().numpy()
 
-# %% ../nbs/40_bundle.ipynb #e674bec1
+# %% ../nbs/40_bundle.ipynb #92bcf103
 class PatchRow(NamedTuple):
     "Where a patch is, in a form that can be sent to another process"
     path:str
@@ -180,17 +187,25 @@ class PatchImages(torch.utils.data.Dataset):
         return torch.from_numpy(np.array(open_patch(self.rows[i], self.size))).permute(2, 0, 1)
 
 @patch
+def batches(self:Predictor,
+    table:pd.DataFrame, # A patch table; only columns `path` and `row` are looked at
+    workers:int=0, # Processes that read patches
+)->torch.utils.data.DataLoader: # Of uint8 tensors (n, 3, size, size), n up to `bs`
+    "The images of a table, batch by batch, in its order"
+    images = PatchImages(table, self.config['size'])
+    return torch.utils.data.DataLoader(images, self.bs, num_workers=workers, generator=torch.Generator())
+
+# %% ../nbs/40_bundle.ipynb #5489d867
+@patch
 def predict_logits(self:Predictor,
     table:pd.DataFrame, # A patch table, with or without labels
     workers:int=0, # Processes that read patches
     progress:bool=False, # Show a progress bar on standard error
 )->torch.Tensor: # (n, 2) float32 on the CPU, in the order of the table
     "The network's output for every patch of a table"
-    images = PatchImages(table, self.config['size'])
-    dl = torch.utils.data.DataLoader(images, self.bs, num_workers=workers, generator=torch.Generator())
-    out = torch.empty(len(images), len(VOCAB))
-    with progress_bar(len(images), 'predicting', disable=not progress) as bar:
-        for i,x in enumerate(dl):
+    out = torch.empty(len(table), len(VOCAB))
+    with progress_bar(len(table), 'predicting', disable=not progress) as bar:
+        for i,x in enumerate(self.batches(table, workers)):
             out[i*self.bs:][:len(x)] = self.logits(x)
             bar.update(len(x))
     return out

@@ -19,7 +19,6 @@ from .bundle import *
 from .data import *
 from .intervals import wilson
 from .loader import *
-from .stain import enhance
 
 # %% ../nbs/55_explain.ipynb #20cd5414
 def short_id(
@@ -51,13 +50,7 @@ def show_mistakes(
 def _batches(predictor, table):
     "uint8 tensors (n, 3, size, size), in the order of the table"
     if not len(table): raise InputError('the table holds no patch to explain; choose other rows')
-    images = PatchImages(table.reindex(columns=['path', 'row']), predictor.config['size'])
-    return torch.utils.data.DataLoader(images, predictor.bs, generator=torch.Generator())
-
-def _inputs(predictor, x):
-    x = x.to(predictor.device).float().div_(255)
-    if predictor.config['enhance']: x = enhance(x, **predictor.config['enhance'])
-    return (x-predictor.mean) / predictor.std
+    return predictor.batches(table.reindex(columns=['path', 'row']))
 
 # %% ../nbs/55_explain.ipynb #28e3a489
 def _chain(module):
@@ -107,7 +100,7 @@ def grad_cam(
     from captum.attr import LayerGradCam
     def log_odds(x): return predictor.model(x).diff(dim=1)[:, 0]
     cam = LayerGradCam(log_odds, predictor.model.get_submodule(layer or cam_layer(predictor)))
-    def cells(x): return cam.attribute(_inputs(predictor, x).requires_grad_(), relu_attributions=True)[:, 0].detach()
+    def cells(x): return cam.attribute(predictor.inputs(x).requires_grad_(), relu_attributions=True)[:, 0].detach()
     maps = np.concatenate([cells(x).float().cpu().numpy() for x in _batches(predictor, table)])
     return maps / np.maximum(maps.sum((1, 2), keepdims=True), np.finfo(np.float32).tiny)
 
@@ -244,7 +237,7 @@ def embed(
 )->np.ndarray: # (n, features) float32
     "Each patch as the network's body sees it, averaged over the cells"
     def pooled(x):
-        out = predictor.model[0](_inputs(predictor, x)).float()
+        out = predictor.model[0](predictor.inputs(x)).float()
         return (out.mean((2, 3)) if out.ndim == 4 else out).cpu().numpy()
     with torch.inference_mode(): return np.concatenate([pooled(x) for x in _batches(predictor, table)])
 
