@@ -105,5 +105,5 @@ def histo_mnist(
     download:bool=False, # Download MNIST into the folder `data` first
 ):
     "Train a feed-forward network written in NumPy on handwritten digits"
-    from histo_meta.mnist import mnist_run
+    from histo_meta.mnist_run import mnist_run
     mnist_run(data, hidden, epochs, lr, seed, out, distort, download, bar=True)

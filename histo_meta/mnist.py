@@ -4,16 +4,15 @@
 
 # %% auto #0
 __all__ = ['Layer', 'Linear', 'ReLU', 'Tanh', 'Sigmoid', 'Network', 'softmax', 'softmax_cross_entropy', 'loss_and_grads',
-           'numeric_grad', 'gradient_check', 'SGD', 'batches', 'lr_find', 'one_cycle', 'predict', 'evaluate', 'fit',
-           'plot_history', 'plot_weights', 'save_weights', 'load_weights', 'mnist_run']
+           'numeric_grad', 'gradient_check', 'SGD', 'batches', 'lr_find', 'one_cycle', 'train_epoch', 'predict',
+           'evaluate', 'fit', 'plot_history', 'plot_weights']
 
 # %% ../nbs/05_mnist.ipynb #c76c592c
 import copy, math, time
 
 import numpy as np
 
-from .base import COLORS, InputError, check_new, new_axes, progress_bar, save_png, theme
-from .base import write_beside, write_json, write_text
+from .base import COLORS, InputError, new_axes, progress_bar, theme
 from .digits import Distort, confusion, download_mnist, load_bundled, load_mnist
 from .digits import plot_confusion, show_digits, show_mistakes
 
@@ -104,15 +103,8 @@ class Network:
         gains = [act.gain]*(len(sizes)-2) + [.1]
         self.linears = [Linear(m, n, rng, g, dtype) for m, n, g in zip(sizes, sizes[1:], gains)]
         self.layers = [layer for linear in self.linears for layer in (linear, act())][:-1]
-
-    @property
-    def params(self): return [p for layer in self.linears for p in layer.params]
-    @property
-    def grads(self): return [g for layer in self.linears for g in layer.grads]
-
-    def __repr__(self):
-        bend = type(self.layers[1]).__name__ if len(self.layers) > 1 else 'no bend'
-        return f"Network {'-'.join(map(str, self.sizes))}, {bend}, {sum(p.size for p in self.params):,} parameters"
+        self.params = [p for linear in self.linears for p in linear.params]
+        self.grads = [g for linear in self.linears for g in linear.grads]
 
     def scale(self, images):
         x = np.subtract(images.reshape(len(images), -1), self.mean, dtype=self.dtype)
@@ -125,6 +117,10 @@ class Network:
     def backward(self, dz):
         for layer in self.layers[:0:-1]: dz = layer.backward(dz)
         self.layers[0].backward(dz, want_dx=False)
+
+    def __repr__(self):
+        bend = type(self.layers[1]).__name__ if len(self.layers) > 1 else 'no bend'
+        return f"Network {'-'.join(map(str, self.sizes))}, {bend}, {sum(p.size for p in self.params):,} parameters"
 
 # %% ../nbs/05_mnist.ipynb #a83d2190
 def softmax(
@@ -181,6 +177,7 @@ def numeric_grad(
         p[i], grad[i] = old, (above - below)/(2*h)
     return grad
 
+# %% ../nbs/05_mnist.ipynb #0dd3b42a
 def gradient_check(
     net:Network, # A small one, in float64
     x:np.ndarray, # Scaled digits, (n, inputs)
@@ -260,6 +257,25 @@ def one_cycle(
     start, end, t = (lr/div, lr, done/warm) if done < warm else (lr, lr/div_final, (done-warm)/(1-warm))
     return start + (end - start)*(1 - math.cos(math.pi*t))/2
 
+# %% ../nbs/05_mnist.ipynb #ab521972
+def train_epoch(
+    opt:SGD, # Whose network is trained
+    x:np.ndarray, # Scaled digits, (n, inputs)
+    y:np.ndarray, # Their classes, (n,)
+    lrs, # Learning rate of each batch; fewer of them end the epoch early
+    bs:int, # Digits in a batch
+    rng, # NumPy `Generator` that draws the order
+    augment=None, # Function of a batch of scaled digits and a `Generator` that returns the batch to train on
+    bar=None, # Progress bar to move
+)->list: # Loss of each batch
+    "Train on the digits once, in random order"
+    losses = []
+    for lr, (xb, yb) in zip(lrs, batches(x, y, bs, rng)):
+        losses.append(loss_and_grads(opt.net, augment(xb, rng) if augment else xb, yb))
+        opt.step(lr)
+        if bar: bar.update(len(xb))
+    return losses
+
 # %% ../nbs/05_mnist.ipynb #aa1d73a7
 def predict(
     net:Network,
@@ -279,7 +295,7 @@ def evaluate(
     true = np.maximum(p[np.arange(len(p)), labels], np.finfo(p.dtype).tiny)
     return dict(loss=float(-np.log(true).mean()), accuracy=float((p.argmax(1) == labels).mean()))
 
-# %% ../nbs/05_mnist.ipynb #2fed6cc1
+# %% ../nbs/05_mnist.ipynb #32da1029
 def fit(
     net:Network, # Trained in place
     images:np.ndarray, # Digits as in the file, (n, side, side)
@@ -291,24 +307,21 @@ def fit(
     wd:float=5e-3, # Weight decay
     seed:int=0, # Decides the order of the digits
     test:tuple=None, # (images, labels) to measure after each epoch
-    augment=None, # Function of a batch of scaled digits and a `Generator` that returns the batch to train on
+    augment=None, # As for `train_epoch`
     bar:bool=False, # Show a progress bar on standard error
 )->dict: # `loss` and `lr` of each batch; `epochs`, one dict each, with the `seconds` spent training
     "Train with `SGD` and `one_cycle`"
     x, opt, rng = net.scale(images), SGD(net, mom, wd), np.random.default_rng(seed)
-    log, per_epoch = dict(loss=[], lr=[], epochs=[]), math.ceil(len(x)/bs)
-    shown = progress_bar(epochs*len(x), 'training', 'digits') if bar else None
-    for epoch in range(1, epochs+1):
+    steps = math.ceil(len(x)/bs)
+    lrs = [one_cycle(i/(epochs*steps), lr) for i in range(epochs*steps)]
+    log, shown = dict(loss=[], lr=lrs, epochs=[]), progress_bar(epochs*len(x), 'training', 'digits') if bar else None
+    for epoch in range(epochs):
         start = time.perf_counter()
-        for xb, yb in batches(x, labels, bs, rng):
-            log['lr'].append(one_cycle(len(log['lr'])/(epochs*per_epoch), lr))
-            log['loss'].append(loss_and_grads(net, augment(xb, rng) if augment else xb, yb))
-            opt.step(log['lr'][-1])
-            if shown: shown.update(len(xb))
-        figures = dict(epoch=epoch, seconds=time.perf_counter()-start, loss=float(np.mean(log['loss'][-per_epoch:])))
+        losses = train_epoch(opt, x, labels, lrs[epoch*steps:][:steps], bs, rng, augment, shown)
+        figures = dict(epoch=epoch+1, seconds=time.perf_counter()-start, loss=float(np.mean(losses)))
         if not math.isfinite(figures['loss']): raise InputError(f'lr {lr}: too long a step; choose a smaller one')
-        if test: figures |= {f'test_{k}': v for k, v in evaluate(net, *test).items()}
-        log['epochs'].append(figures)
+        log['loss'] += losses
+        log['epochs'].append(figures | ({f'test_{k}': v for k, v in evaluate(net, *test).items()} if test else {}))
     if shown: shown.close()
     return log
 
@@ -347,81 +360,3 @@ def plot_weights(
     for panel, image in zip(ax.figure.axes, images):
         panel.images[0].set(cmap='RdBu', clim=(-abs(image).max(), abs(image).max()))
     return ax
-
-# %% ../nbs/05_mnist.ipynb #57bece3c
-def save_weights(
-    net:Network,
-    path, # File to write, ending in .npz
-):
-    "Write W1, b1, W2, b2, ..., mean and std"
-    names = [f'{k}{i}' for i in range(1, len(net.linears)+1) for k in 'Wb']
-    arrays = dict(zip(names, net.params), mean=np.float32(net.mean), std=np.float32(net.std))
-    with write_beside(path) as part: np.savez(part, **arrays)
-
-def load_weights(
-    path, # From `save_weights`
-)->Network: # With `ReLU` bends
-    "The network whose weights are in `path`"
-    try: file = dict(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as e: raise InputError(f'{path}: cannot be read as weights ({e})') from e
-    params = [file.get(f'{k}{i}') for i in range(1, len(file)//2) for k in 'Wb']
-    if not params or any(p is None for p in [*params, file.get('mean'), file.get('std')]):
-        raise InputError(f'{path}: holds {", ".join(file)}; weights have W1, b1, W2, b2, ..., mean, std')
-    sizes = [params[0].shape[0], *(len(b) for b in params[1::2])]
-    net = Network(sizes, mean=float(file['mean']), std=float(file['std']))
-    for p, saved in zip(net.params, params): p[...] = saved
-    return net
-
-# %% ../nbs/05_mnist.ipynb #a26c8f3d
-def _hidden(hidden):
-    try: sizes = tuple(int(h) for h in (hidden.split(',') if isinstance(hidden, str) else hidden))
-    except ValueError: sizes = (0,)
-    if min(sizes, default=1) < 1: raise InputError(f'hidden {hidden}: give neurons of each layer, such as 500,300')
-    return sizes
-
-def _digits(data, download):
-    if data is None and download: raise InputError('nowhere to download to; add --data DIR')
-    if data is None: return load_bundled(), "scikit-learn's bundled digits"
-    return load_mnist(download_mnist(data) if download else data), str(data)
-
-def _write_run(out, net, log, metrics, images, labels):
-    probs = predict(net, images)
-    axes = dict(loss=plot_history(log), weights=plot_weights(net), mistakes=show_mistakes(images, labels, probs),
-                confusion_matrix=plot_confusion(confusion(labels, probs.argmax(1))))
-    keys = list(log['epochs'][0])
-    rows = [','.join(keys), *(','.join(f'{e[k]:.6g}' for k in keys) for e in log['epochs'])]
-    with write_beside(out) as part:
-        part.mkdir()
-        save_weights(net, part/'weights.npz')
-        write_text(part/'history.csv', '\n'.join(rows) + '\n')
-        write_json(part/'metrics.json', metrics)
-        for name, ax in axes.items():
-            if ax is not None: save_png(ax, part/f'{name}.png')
-
-# %% ../nbs/05_mnist.ipynb #202ff4c4
-def mnist_run(
-    data=None, # Folder with the four MNIST files; scikit-learn's bundled 8x8 digits by default
-    hidden=(500, 300), # Neurons of each hidden layer; also as text, '500,300'
-    epochs:int=20, # Times through the training digits
-    lr:float=.05, # Learning rate at the peak of the cycle
-    seed:int=0, # Decides initial weights, order and distortions
-    out=None, # Folder to write; nothing is written by default
-    distort:bool=False, # Train on distorted digits?
-    download:bool=False, # Download MNIST below `data` first, unless it is there?
-    bar:bool=False, # Show a progress bar on standard error?
-)->dict: # `test_accuracy`, `seconds_per_epoch`, and what they were had with
-    "Train a network on digits, print its test accuracy, write weights, history, figures and metrics"
-    hidden = _hidden(hidden)
-    if epochs < 1 or not lr > 0: raise InputError(f'epochs {epochs}, lr {lr}: both must be positive')
-    if seed < 0: raise InputError(f'seed {seed}: give 0 or a positive number')
-    if out is not None: check_new(out)
-    (x, y, *test), source = _digits(data, download)
-    net = Network((x[0].size, *hidden, 10), seed=seed, mean=float(x.mean()), std=float(x.std()))
-    log = fit(net, x, y, epochs, lr, seed=seed, test=test, augment=Distort(x.shape[1]) if distort else None, bar=bar)
-    accuracy, seconds = log['epochs'][-1]['test_accuracy'], float(np.mean([e['seconds'] for e in log['epochs']]))
-    metrics = dict(test_accuracy=accuracy, seconds_per_epoch=seconds, data=source, train_digits=len(y),
-                   test_digits=len(test[1]), sizes=net.sizes, epochs=epochs, lr=lr, seed=seed, distort=distort,
-                   inputs='(pixels as in the file - mean) / std')
-    if out is not None: _write_run(out, net, log, metrics, *test)
-    print(f'{net} on {source}: {accuracy:.2%} of {len(test[1]):,} test digits right, {seconds:.2f} s an epoch')
-    return metrics
