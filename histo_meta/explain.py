@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['short_id', 'show_mistakes', 'cam_layer', 'centre_share', 'grad_cam', 'show_maps', 'plot_map', 'occlusion',
-           'centre_surround', 'plot_occlusion', 'Agreement', 'symmetry_agreement', 'plot_agreement', 'embed', 'nearest',
-           'show_nearest']
+           'centre_surround', 'plot_occlusion', 'Reasons', 'reasons', 'plot_reasons', 'Agreement', 'symmetry_agreement',
+           'plot_agreement', 'embed', 'nearest', 'show_nearest']
 
 # %% ../nbs/55_explain.ipynb #aece1ab5
 from typing import NamedTuple
@@ -153,21 +153,22 @@ def _centre_frame():
     return Rectangle((lo, lo), side, side, fill=False, ec=COLORS['tumor'], lw=2.5)
 
 # %% ../nbs/55_explain.ipynb #e63fe3a7
-def _hide(x, top, left, side):
-    x,mean = x.clone(), x.float().mean((2, 3), keepdim=True).round().to(x.dtype)
-    x[:, :, top:top+side, left:left+side] = mean
+def _hide(x, top, left, side, grey):
+    x = x.clone()
+    x[:, :, top:top+side, left:left+side] = grey
     return x
 
 def occlusion(
     predictor:Predictor,
     table:pd.DataFrame, # A patch table
     steps:int=1, # Steps of the window from border to centre: 1 gives 3x3 windows side by side, 2 gives 5x5 that overlap
+    grey:int=240, # What hides, 0 for black to 255 for white; that of bare glass by default
 )->np.ndarray: # (n, 2*steps+1, 2*steps+1) float64, drop of the probability of tumor, -1..1; the centre in the middle
     "How far the probability falls when a window of the centre's size is hidden, by the window's place"
     lo,_,hi,_ = centre_box(predictor.config['size'])
     at = [round(lo*i/steps) for i in range(2*steps+1)]
     def prob(x): return predictor.probs(predictor.logits(x))
-    drops = [np.stack([prob(x) - prob(_hide(x, top, left, hi-lo)) for top in at for left in at], 1)
+    drops = [np.stack([prob(x) - prob(_hide(x, top, left, hi-lo, grey)) for top in at for left in at], 1)
              for x in _batches(predictor, table)]
     return np.concatenate(drops).reshape(-1, len(at), len(at))
 
@@ -195,6 +196,41 @@ def plot_occlusion(
     ax.set(xlabel='largest drop of p, surround hidden', ylabel='drop of p, centre hidden', aspect='equal',
            title=f'The centre matters most in {(centre > most).sum():,} of {len(drop):,}')
     return ax
+
+# %% ../nbs/55_explain.ipynb #7934208b
+class Reasons(NamedTuple):
+    "Where a model looks on tumours that it found"
+    patches:int # How many were asked
+    centre_share:float # Mean share of Grad-CAM that lies in the centre; NaN where there is no layer for it
+    centre_drop:float # Mean drop of the probability with the centre hidden, -1..1
+    surround_drop:float # The same for the place of the surround where it is largest
+    maps:np.ndarray # (n, cells, cells) from `grad_cam`, or None
+    drop:np.ndarray # (n, 3, 3) from `occlusion`
+
+def reasons(
+    predictor:Predictor,
+    table:pd.DataFrame, # A patch table of tumours that were found
+)->Reasons:
+    "Does the model look where the label is decided?"
+    try: maps = grad_cam(predictor, table)
+    except InputError: maps = None   # no layer with enough cells
+    drop = occlusion(predictor, table)
+    centre,surround = centre_surround(drop)
+    share = np.nan if maps is None or not maps.any() else float(np.nanmean(centre_share(maps)))
+    return Reasons(len(table), share, float(centre.mean()), float(surround.mean(0).max()), maps, drop)
+
+# %% ../nbs/55_explain.ipynb #78dd69e1
+@theme()
+def plot_reasons(
+    found:Reasons,
+)->np.ndarray: # (2,) of `Axes`, or (1,) without Grad-CAM
+    "Mean Grad-CAM beside the mean drop of the probability"
+    import matplotlib.pyplot as plt
+    shown = [(found.maps, 'Share of Grad-CAM')] if found.maps is not None else []
+    shown += [(found.drop, 'Drop of p where hidden')]
+    axs = plt.subplots(1, len(shown), figsize=(3.8*len(shown), 3.7), squeeze=False)[1][0]
+    for ax,(maps,title) in zip(axs, shown): plot_map(maps, ax, title)
+    return axs
 
 # %% ../nbs/55_explain.ipynb #69fd2d87
 class Agreement(NamedTuple):

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPLIT_WORDS', 'CAPTIONS', 'FACT_NAMES', 'LIMITS', 'STYLE', 'PAGE', 'STORY', 'CARD', 'figure_text', 'split_words',
-           'png_uri', 'pictures', 'fact_sheet', 'table_html', 'report_html', 'model_card']
+           'png_uri', 'pictures', 'fact_sheet', 'table_html', 'temperature_words', 'metric_tables', 'report_html',
+           'model_card']
 
 # %% ../nbs/60_report.ipynb #3697da68
 import base64
@@ -60,6 +61,11 @@ CAPTIONS = {
                                    'diagonal.'),
     'decision': ('Use', 'What acting on the model is worth, against acting on every patch or on none.'),
     'slides': ('Slides', 'The same figure for each slide, worst on top: an average hides where a model fails.'),
+    'reasons': ('Where it looks', 'Mean over tumours that were found: each cell’s share of Grad-CAM (left), and how far the '
+                                  'probability falls when a ninth of the patch is hidden (right). The frame is the '
+                                  'centre, which the label is about.'),
+    'agreement': ('Doubt', 'A turned patch is the same tissue: where its eight views disagree, more calls should be '
+                           'wrong.'),
     'compare': ('Comparison', 'Several models on the same patches.'),
     'mistakes': ('Worst mistakes', 'The patches on which the model was most sure, and wrong; the frame is the centre, '
                                    'which the label is about.'),
@@ -84,7 +90,9 @@ def pictures(
 # %% ../nbs/60_report.ipynb #35971832
 FACT_NAMES = dict(n='patches', events='tumor patches', arch='architecture', lr='highest learning rate', bs='batch size',
                   size='pixels along the side', mpp='microns per pixel', valid='validation patches',
-                  train='training patches', train_tumor='training tumor', valid_tumor='validation tumor')
+                  train='training patches', train_tumor='training tumor', valid_tumor='validation tumor',
+                  auc='AUC', brier='Brier score', ece='calibration error (ECE)', auc_by='AUC by',
+                  ece_before='ECE before', ece_after='ECE after', std='standard deviation')
 
 def _rows(d): return [(FACT_NAMES.get(k, k.replace('_', ' ')), _value(v)) for k,v in d.items() if v is not None]
 
@@ -101,21 +109,26 @@ LIMITS = ('Trained and measured on patches of about 93 µm whose label speaks of
           'patient was never judged. Other scanners, stains, laboratories and tissues are untried unless named above. '
           'A probability is about patches mixed as in these data, and shifts where tumour is rarer or commoner.')
 
+def _figure_facts(metrics):
+    point, names = metrics['operating_point'], ('auc', 'average_precision', 'brier', 'log_loss', 'ece')
+    return {k: figure_text(metrics.get(k)) for k in names} | {
+        'calibration slope': figure_text(metrics['calibration']['slope']),
+        'accuracy at 0.5': figure_text(metrics['accuracy']), 'sensitivity': figure_text(point['sensitivity']),
+        'specificity': figure_text(point['specificity'])}
+
 def fact_sheet(
-    facts:dict, # Of `run`: groups `data`, `split`, `model`, `versions`, `hashes`, each a dict
+    facts:dict, # Of `run`: groups `training`, `data`, `split`, `model`, `versions`, `hashes`, each a dict
     metrics:dict, # As in metrics.json
 )->list: # Of (title, [(name, value), …]), values as text
     "The facts in the order in which a reviewer looks for them"
     point = metrics['operating_point']
-    figures = {k.replace('_', ' '): figure_text(metrics.get(k))
-               for k in ('auc', 'average_precision', 'brier', 'log_loss', 'ece')}
-    figures |= {'accuracy at 0.5': figure_text(metrics['accuracy']), 'sensitivity': figure_text(point['sensitivity']),
-                'specificity': figure_text(point['specificity'])}
     threshold = {k: point[k] for k in ('threshold', 'rule', 'chosen_on', 'applied_to')}
-    intervals = dict(level=f"{metrics['level']:.0%}", replicates=metrics['n_boot'], auc_by=metrics['auc'].get('method'))
-    groups = {'Data and participants': facts.get('data'), 'Partition': facts.get('split'), 'Model': facts.get('model'),
+    intervals = dict(level=f"{metrics['level']:.0%}", replicates=metrics['n_boot'], seed=metrics['seed'],
+                     auc_by=metrics['auc'].get('method'))
+    groups = {'Trained on': facts.get('training'), 'Data and participants': facts.get('data'),
+              'Partition': facts.get('split'), 'Model': facts.get('model'),
               'Measured on': dict(n=metrics['n'], events=metrics['events'], slides=metrics.get('slides')),
-              'Figures': figures, 'Intervals': intervals, 'Threshold': threshold,
+              'Figures': _figure_facts(metrics), 'Intervals': intervals, 'Threshold': threshold,
               'Temperature': metrics.get('temperature'), 'Versions': facts.get('versions'),
               'Hashes': facts.get('hashes')}
     return [(title, _rows(d)) for title,d in groups.items() if d]
@@ -127,6 +140,7 @@ STYLE = '''
 body { font:16px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color:var(--ink); max-width:1000px;
        margin:0 auto; padding:2rem 1.25rem 4rem }
 h1 { font-size:1.7rem; margin:0 } h2 { font-size:1.2rem; margin:2.6rem 0 .8rem; border-bottom:1px solid var(--line) }
+h3 { font-size:1rem; margin:1.6rem 0 .2rem } h3 + .note { margin:0 0 .5rem }
 .sub, figcaption, .note { color:var(--soft) } .sub { margin:.2rem 0 1.2rem } .note { font-size:.9rem }
 .tiles { display:grid; grid-template-columns:repeat(auto-fit, minmax(165px, 1fr)); gap:.8rem; margin:1.4rem 0 }
 .tile { background:var(--wash); border-radius:8px; padding:.8rem 1rem }
@@ -158,13 +172,13 @@ PAGE = '''<!doctype html>
 <div class="tile">{{ name }}<b>{{ value }}</b><span>{{ more }}</span></div>{% endfor %}</div>
 <p>{{ words }}</p>
 {% for w in warnings %}<div class="box warn">{{ w }}</div>{% endfor %}
-{% for title, group in figures %}<h2>{{ title }}</h2>
-<div class="figures">{% for f in group %}<figure{% if f.name in wide %} class="wide"{% endif %}>
+{% for title, figures, tables in chapters %}<h2>{{ title }}</h2>
+<div class="figures">{% for f in figures %}<figure{% if f.name in wide %} class="wide"{% endif %}>
 <img src="{{ f.uri }}" alt="{{ f.title }}">
 <figcaption><b>{{ f.title }}.</b> {{ f.words }}</figcaption></figure>{% endfor %}</div>
-{% endfor %}
-{% for title, note, table in tables %}<h2>{{ title }}</h2>{% if note %}<p class="note">{{ note }}</p>{% endif %}
+{% for heading, words, table in tables %}<h3>{{ heading }}</h3><p class="note">{{ words }}</p>
 <div class="scroll">{{ table }}</div>{% endfor %}
+{% endfor %}
 <h2>Facts</h2><p class="note">After the items of TRIPOD+AI.</p>
 <div class="sheet">{% for group, rows in sheet %}<section><h3>{{ group }}</h3><table>
 {% for k, v in rows %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>{% endfor %}</table></section>{% endfor %}
@@ -191,18 +205,51 @@ def _cell(v):
     if v is None or v != v: return ''
     return f'{v:,}' if isinstance(v, int) else f'{v:.3f}' if isinstance(v, float) else str(v)
 
-# %% ../nbs/60_report.ipynb #28d188be
+# %% ../nbs/60_report.ipynb #a857acd0
+def temperature_words(
+    told:dict, # `temperature` of metrics.json
+)->str:
+    "What the temperature did to these patches, for better or worse"
+    if told['value'] == 1: return 'No temperature was fitted.'
+    helps = 'it helps' if told['log_loss_after'] < told['log_loss_before'] else 'it does not help'
+    return (f"The log-odds are divided by a temperature of {told['value']:.3g}, fitted on {told['fitted_on']}. On these "
+            f"patches that takes the log loss from {told['log_loss_before']:.4f} to {told['log_loss_after']:.4f} and the "
+            f"calibration error from {told['ece_before']:.4f} to {told['ece_after']:.4f}: here {helps}.")
+
+def metric_tables(
+    metrics:dict, # As in metrics.json
+)->dict: # Name to (title, words, DataFrame)
+    "Figures that are best read as tables"
+    m, point = metrics, metrics['operating_point']
+    c, best = m['calibration'], [('calibration slope', 'slope', '1'), ('intercept', 'intercept', '0')]
+    rows = [(name, figure_text(c[k]), b) for name,k,b in best]
+    rows += [(FACT_NAMES.get(k, k.replace('_', ' ')), figure_text(m[k]), '0') for k in ('ece', 'log_loss', 'brier')]
+    rows += [(f'of the Brier score: {k}', figure_text(c[k]), '') for k in ('miscalibration', 'discrimination', 'uncertainty')]
+    values = [(f"{v['prevalence']:.0%}", figure_text(v['ppv']), figure_text(v['npv'])) for v in m['predictive_values']]
+    return dict(
+        numbers=('In numbers', temperature_words(m['temperature']) if 'temperature' in m else '',
+                 pd.DataFrame(rows, columns=['figure', 'value (interval)', 'best'])),
+        values=('What a call means', f"At threshold {point['threshold']:.4g}, by how common tumour is where it is used.",
+                pd.DataFrame(values, columns=['tumor patches', 'alarms that are right (PPV)', 'all-clears that are right (NPV)'])))
+
+# %% ../nbs/60_report.ipynb #638777af
 STORY = [('How well it separates, and what that means',
-          ('roc', 'precision_recall', 'confusion_matrix', 'probabilities')),
-         ('Whether its probabilities can be believed, and used', ('calibration', 'decision')),
-         ('Where it fails', ('slides', 'mistakes')), ('Against other models', ('compare',)),
-         ('How it was trained', ('lr_find', 'loss'))]
+          ('roc', 'precision_recall', 'confusion_matrix', 'probabilities'), ()),
+         ('Whether its probabilities can be believed, and used', ('calibration', 'decision'), ('numbers', 'values')),
+         ('Where it fails', ('slides', 'mistakes'), ('slides', 'mistakes')),
+         ('Where it looks, and when it doubts', ('reasons', 'agreement'), ('reasons',)),
+         ('Against other models', ('compare',), ('compare',)),
+         ('How it was trained', ('lr_find', 'loss'), ('epochs',))]
 
-def _figures(folder):
-    found = {f['name']: f for f in pictures(folder)}
-    groups = [(title, [found[n] for n in names if n in found]) for title,names in STORY]
-    return [(title, group) for title,group in groups if group]
+def _chapters(folder, tables):
+    found, chapters = {f['name']: f for f in pictures(folder)}, []
+    for title,names,lists in STORY:
+        shown = [tables[k] for k in lists if k in tables and len(tables[k][2])]
+        shown = [(heading, words, table_html(df)) for heading,words,df in shown]
+        chapters.append((title, [found[n] for n in names if n in found], shown))
+    return [c for c in chapters if c[1] or c[2]]
 
+# %% ../nbs/60_report.ipynb #4300db59
 def _tiles(m):
     point = m['operating_point']
     def tile(name, e): return name, figure_text(dict(value=e['value'])), figure_text(e).partition(' ')[2].strip('()')
@@ -216,7 +263,7 @@ def report_html(
     facts:dict, # What `run` knows: `name`, and the groups of `fact_sheet`
     metrics:dict, # As in metrics.json
     folder, # Folder with the pictures
-    tables=(), # (title, note, DataFrame) to show below the pictures
+    tables:dict=None, # Name, one of those in `STORY`, to (title, words, DataFrame)
 )->str: # A whole HTML page
     "The report as one self-contained page"
     from histo_meta import __version__
@@ -227,9 +274,9 @@ def report_html(
         summary=facts.get('summary') or f"{model.get('arch')}, {model.get('weights')}, on patches of "
                                         f"{facts.get('data', {}).get('source')}",
         split=split_words(split.get('name', 'external'), split.get('shared', 0)), tiles=_tiles(metrics),
-        words=metrics['operating_point']['words'], warnings=metrics['warnings'], figures=_figures(folder),
-        wide=('mistakes', 'slides', 'confusion_matrix', 'calibration'),
-        tables=[(t, note, table_html(df)) for t,note,df in tables if len(df)],
+        words=metrics['operating_point']['words'], warnings=metrics['warnings'],
+        chapters=_chapters(folder, metric_tables(metrics) | (tables or {})),
+        wide=('mistakes', 'slides', 'confusion_matrix', 'calibration', 'reasons'),
         sheet=fact_sheet(facts, metrics), limits=LIMITS, version=__version__)
 
 # %% ../nbs/60_report.ipynb #fac6c911
