@@ -89,10 +89,15 @@ def write_json(
 def check_new(
     path, # Folder or file about to be made
 )->Path:
-    "`path` as a `Path`; an `InputError` if something is there already (an empty folder is nothing)"
+    "`path` as a `Path`; an `InputError` if something is there already (an empty folder is nothing), or nothing can be"
     path = Path(path)
-    taken = any(path.iterdir()) if path.is_dir() else path.exists()
+    with os_errors(path):
+        taken = any(path.iterdir()) if path.is_dir() else path.exists()
+        parent = next(p for p in path.absolute().parents if p.exists())
     if taken: raise InputError(f'{path} exists already and is not written over; remove it or choose another name')
+    if not parent.is_dir(): raise InputError(f'cannot write {path}: {parent.name} is a file; choose another place')
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f'cannot write {path}: no permission to write into {parent}; choose another place')
     return path
 
 # %% ../nbs/00_base.ipynb #058cb5fe

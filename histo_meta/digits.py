@@ -16,7 +16,7 @@ from .base import COLORS, InputError, new_axes, theme
 
 # %% ../nbs/03_digits.ipynb #781e4991
 def read_idx(
-    path, # An idx file of bytes, plain or gzipped
+    path, # An idx file of labels or images, plain or gzipped
 )->np.ndarray: # uint8, in the shape that the file states
     "The array in an idx file"
     again = 'take the original MNIST file, or download it again'
@@ -24,8 +24,9 @@ def read_idx(
         raw = Path(path).read_bytes()
         if raw[:2] == b'\x1f\x8b': raw = gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as e: raise InputError(f'{path}: cannot be read ({e}); {again}') from e
-    if raw[:3] != b'\0\0\x08' or len(raw) < 4 + 4*raw[3]: raise InputError(f'{path}: not an idx file of bytes; {again}')
-    shape = np.frombuffer(raw, '>i4', raw[3], 4)
+    if raw[:4] not in (b'\0\0\x08\1', b'\0\0\x08\3') or len(raw) < 4 + 4*raw[3]:
+        raise InputError(f'{path}: not an idx file of labels or images; {again}')
+    shape = np.frombuffer(raw, '>u4', raw[3], 4)
     want, got = math.prod(shape.tolist()), len(raw) - 4 - 4*raw[3]
     if want != got: raise InputError(f'{path}: {got} bytes of data where its header asks for {want}; {again}')
     return np.frombuffer(raw, np.uint8, offset=4 + 4*raw[3]).reshape(shape)
@@ -33,12 +34,14 @@ def read_idx(
 # %% ../nbs/03_digits.ipynb #63229daf
 FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
 
-def _find(path, name):
+def _found(path, name):
     names = [name, name.replace('-idx', '.idx')]
     places = [folder/n for folder in (path, path/'MNIST'/'raw') for n in names]   # the second is torchvision's
-    found = [p for place in places for p in (place, place.with_name(f'{place.name}.gz')) if p.exists()]
-    if not found: raise InputError(f'{path}: no {name}[.gz] in it; name the folder with the four MNIST files')
-    return found[0]
+    return [p for place in places for p in (place, place.with_name(f'{place.name}.gz')) if p.exists()]
+
+def _find(path, name):
+    if found := _found(path, name): return found[0]
+    raise InputError(f'{path}: no {name}[.gz] in it; name the folder with the four MNIST files')
 
 def load_mnist(
     path, # Folder with the four idx files, plain or gzipped
@@ -48,6 +51,7 @@ def load_mnist(
     for images, labels in ((x, y), (xt, yt)):
         if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or not len(labels):
             raise InputError(f'{path}: images {images.shape}, labels {labels.shape}; wanted (n, 28, 28) and (n,)')
+        if images.min() == images.max(): raise InputError(f'{path}: all pixels are {images.max()}; these are no digits')
         if labels.max() > 9: raise InputError(f'{path}: a label is {labels.max()}; digits go from 0 to 9')
     return tuple(data)
 
@@ -57,13 +61,15 @@ def download_mnist(
     url:str=None, # Where to take it from, ending in /; torchvision's mirrors by default
     sums:list=None, # (file name, MD5) pairs to expect; those of MNIST by default
 )->Path: # The folder with the idx files, for `load_mnist`
-    "Download MNIST with torchvision, unless it is there; a file with another MD5 is refused"
+    "Download MNIST with torchvision, unless its four files are there; a download with another MD5 is refused"
+    if all(_found(Path(dest), name) for name in FILES): return Path(dest)
     from torchvision.datasets import MNIST
     given = dict(mirrors=url and [url], resources=sums)
     source = type('MNIST', (MNIST,), {k: v for k, v in given.items() if v})
     try: return Path(source(dest, download=True).raw_folder)
     except (RuntimeError, OSError) as e:
-        raise InputError(f'{dest}: MNIST could not be downloaded ({e}); check the connection') from e
+        why = str(e).splitlines()[0].rstrip(':')
+        raise InputError(f'{dest}: MNIST could not be downloaded ({why}); check the connection') from e
 
 # %% ../nbs/03_digits.ipynb #f0a19373
 def load_bundled(
@@ -98,7 +104,7 @@ def show_digits(
 def confusion(
     labels:np.ndarray, # True classes
     predicted:np.ndarray, # What was said
-    classes:int=10,
+    classes:int=10, # How many there are
 )->np.ndarray: # Counts, (classes, classes): rows are true, columns are said
     "How often each digit was taken for each"
     return np.bincount(labels.astype(int)*classes + predicted, minlength=classes**2).reshape(classes, classes)

@@ -9,6 +9,7 @@ __all__ = ['Layer', 'Linear', 'ReLU', 'Tanh', 'Sigmoid', 'Network', 'softmax', '
 
 # %% ../nbs/05_mnist.ipynb #c76c592c
 import copy, math, time
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -19,7 +20,6 @@ from .digits import plot_confusion, show_digits, show_mistakes
 # %% ../nbs/05_mnist.ipynb #9989fbee
 class Layer:
     "A step of the network; keeps the arrays of its results from batch to batch"
-    params, grads = (), ()
     def room(self,
         key:str, # What the array is for
         like:np.ndarray, # Array of the batch, for the number of rows and the dtype
@@ -50,7 +50,7 @@ class Linear(Layer):
         self.x, z = x, self.room('z', x, len(self.b))
         return np.add(np.matmul(x, self.W, out=z), self.b, out=z)
 
-    def backward(self, dz, want_dx=True):
+    def backward(self, dz, want_dx=True): # `want_dx`: go on to the gradient of the inputs?
         np.matmul(self.x.T, dz, out=self.dW)
         np.sum(dz, axis=0, out=self.db)
         if want_dx: return np.matmul(dz, self.W.T, out=self.room('dx', dz, len(self.W)))
@@ -105,6 +105,7 @@ class Network:
         self.layers = [layer for linear in self.linears for layer in (linear, act())][:-1]
         self.params = [p for linear in self.linears for p in linear.params]
         self.grads = [g for linear in self.linears for g in linear.grads]
+        self.names = [f'{k}{i}' for i in range(1, len(sizes)) for k in 'Wb']
 
     def scale(self, images):
         x = np.subtract(images.reshape(len(images), -1), self.mean, dtype=self.dtype)
@@ -187,9 +188,8 @@ def gradient_check(
     loss_and_grads(net, x, y)
     ours = [g.copy() for g in net.grads]
     numeric = [numeric_grad(lambda: softmax_cross_entropy(net.forward(x), y)[0], p) for p in net.params]
-    names = [f'{name}{i}' for i in range(1, len(net.linears)+1) for name in 'Wb']
     norm = np.linalg.norm
-    return {k: float(norm(a-b)/(norm(a)+norm(b))) for k, a, b in zip(names, ours, numeric)}
+    return {k: float(norm(a-b)/(norm(a)+norm(b))) for k, a, b in zip(net.names, ours, numeric)}
 
 # %% ../nbs/05_mnist.ipynb #b05c536a
 class SGD:
@@ -268,17 +268,20 @@ def train_epoch(
     augment=None, # Function of a batch of scaled digits and a `Generator` that returns the batch to train on
     bar=None, # Progress bar to move
 )->list: # Loss of each batch
-    "Train on the digits once, in random order"
+    "Train on the digits once, in random order; an `InputError` where the loss leaves the numbers"
     losses = []
-    for lr, (xb, yb) in zip(lrs, batches(x, y, bs, rng)):
-        losses.append(loss_and_grads(opt.net, augment(xb, rng) if augment else xb, yb))
-        opt.step(lr)
-        if bar: bar.update(len(xb))
+    with np.errstate(over='ignore', invalid='ignore'):
+        for lr, (xb, yb) in zip(lrs, batches(x, y, bs, rng)):
+            losses.append(loss_and_grads(opt.net, augment(xb, rng) if augment else xb, yb))
+            if not math.isfinite(losses[-1]):
+                raise InputError(f'no finite loss at a learning rate of {lr:.3g}; choose a smaller one')
+            opt.step(lr)
+            if bar: bar.update(len(xb))
     return losses
 
-# %% ../nbs/05_mnist.ipynb #aa1d73a7
+# %% ../nbs/05_mnist.ipynb #0c522b48
 def predict(
-    net:Network,
+    net:Network, # Trained or not
     images:np.ndarray, # Digits as in the file, (n, side, side)
     bs:int=1000, # Digits at a time
 )->np.ndarray: # Probabilities, (n, classes)
@@ -286,14 +289,18 @@ def predict(
     return np.concatenate([softmax(net.forward(net.scale(images[i:i+bs]))) for i in range(0, len(images), bs)])
 
 def evaluate(
-    net:Network,
+    net:Network, # Trained or not
     images:np.ndarray, # Digits as in the file
     labels:np.ndarray, # Their classes
+    bs:int=1000, # Digits at a time
 )->dict: # `loss` in nats, `accuracy` from 0 to 1
     "Mean loss and share of digits that are right"
-    p = predict(net, images)
-    true = np.maximum(p[np.arange(len(p)), labels], np.finfo(p.dtype).tiny)
-    return dict(loss=float(-np.log(true).mean()), accuracy=float((p.argmax(1) == labels).mean()))
+    loss = right = 0
+    for i in range(0, len(images), bs):
+        z, y = net.forward(net.scale(images[i:i+bs])), labels[i:i+bs]
+        loss += softmax_cross_entropy(z, y)[0]*len(y)
+        right += (z.argmax(1) == y).sum()
+    return dict(loss=float(loss/len(images)), accuracy=float(right/len(images)))
 
 # %% ../nbs/05_mnist.ipynb #32da1029
 def fit(
@@ -312,17 +319,16 @@ def fit(
 )->dict: # `loss` and `lr` of each batch; `epochs`, one dict each, with the `seconds` spent training
     "Train with `SGD` and `one_cycle`"
     x, opt, rng = net.scale(images), SGD(net, mom, wd), np.random.default_rng(seed)
-    steps = math.ceil(len(x)/bs)
-    lrs = [one_cycle(i/(epochs*steps), lr) for i in range(epochs*steps)]
-    log, shown = dict(loss=[], lr=lrs, epochs=[]), progress_bar(epochs*len(x), 'training', 'digits') if bar else None
-    for epoch in range(epochs):
-        start = time.perf_counter()
-        losses = train_epoch(opt, x, labels, lrs[epoch*steps:][:steps], bs, rng, augment, shown)
-        figures = dict(epoch=epoch+1, seconds=time.perf_counter()-start, loss=float(np.mean(losses)))
-        if not math.isfinite(figures['loss']): raise InputError(f'lr {lr}: too long a step; choose a smaller one')
-        log['loss'] += losses
-        log['epochs'].append(figures | ({f'test_{k}': v for k, v in evaluate(net, *test).items()} if test else {}))
-    if shown: shown.close()
+    steps, log = math.ceil(len(x)/bs), dict(loss=[], epochs=[])
+    log['lr'] = [one_cycle(i/(epochs*steps), lr) for i in range(epochs*steps)]
+    with progress_bar(epochs*len(x), 'training', 'digits') if bar else nullcontext() as shown:
+        for epoch in range(epochs):
+            start = time.perf_counter()
+            losses = train_epoch(opt, x, labels, log['lr'][epoch*steps:][:steps], bs, rng, augment, shown)
+            figures = dict(epoch=epoch+1, seconds=time.perf_counter()-start, loss=float(np.mean(losses)))
+            if test: figures |= {f'test_{k}': v for k, v in evaluate(net, *test).items()}
+            log['loss'] += losses
+            log['epochs'].append(figures)
     return log
 
 # %% ../nbs/05_mnist.ipynb #aa9ec267
@@ -330,7 +336,7 @@ def fit(
 def plot_history(
     log:dict, # What `fit` returned
 ):
-    "Loss by batch, smoothed, beside the accuracy on the test digits where it was measured"
+    "Loss by batch, smoothed, beside the errors on the test digits where they were measured"
     import matplotlib.pyplot as plt
     epochs, per_epoch = log['epochs'], len(log['loss'])/len(log['epochs'])
     at, tested = [e['epoch'] for e in epochs], 'test_loss' in epochs[0]

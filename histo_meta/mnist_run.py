@@ -6,41 +6,53 @@
 __all__ = ['save_weights', 'load_weights', 'mnist_run']
 
 # %% ../nbs/07_mnist_run.ipynb #85b463d6
+import math, zipfile, zlib
+
 import numpy as np
 
 from .base import InputError, check_new, save_png, write_beside, write_json, write_text
 from .digits import Distort, confusion, download_mnist, load_bundled, load_mnist
 from .digits import plot_confusion, show_mistakes
-from .mnist import Network, fit, plot_history, plot_weights, predict
+from .mnist import Network, ReLU, fit, plot_history, plot_weights, predict
 
 # %% ../nbs/07_mnist_run.ipynb #57bece3c
 def save_weights(
-    net:Network,
+    net:Network, # With `ReLU` bends
     path, # File to write, ending in .npz
 ):
     "Write W1, b1, W2, b2, ..., mean and std"
-    names = [f'{k}{i}' for i in range(1, len(net.linears)+1) for k in 'Wb']
-    arrays = dict(zip(names, net.params), mean=np.float32(net.mean), std=np.float32(net.std))
-    with write_beside(path) as part: np.savez(part, **arrays)
+    if not all(isinstance(bend, ReLU) for bend in net.layers[1::2]):
+        raise InputError(f'{net}: the file does not tell the bend, so only ReLU can be kept')
+    arrays = dict(zip(net.names, net.params), mean=np.float32(net.mean), std=np.float32(net.std))
+    with write_beside(path) as part, open(part, 'wb') as f: np.savez(f, **arrays)
+
+# %% ../nbs/07_mnist_run.ipynb #761b3bcb
+def _read_npz(path):
+    try:
+        file = np.load(path, allow_pickle=False)
+        return {k: file[k] for k in getattr(file, 'files', ())}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+        raise InputError(f'{path}: cannot be read as weights ({e})') from e
 
 def load_weights(
     path, # From `save_weights`
 )->Network: # With `ReLU` bends
     "The network whose weights are in `path`"
-    try: file = dict(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as e: raise InputError(f'{path}: cannot be read as weights ({e})') from e
-    params = [file.get(f'{k}{i}') for i in range(1, len(file)//2) for k in 'Wb']
-    if not params or any(p is None for p in [*params, file.get('mean'), file.get('std')]):
-        raise InputError(f'{path}: holds {", ".join(file)}; weights have W1, b1, W2, b2, ..., mean, std')
-    sizes = [params[0].shape[0], *(len(b) for b in params[1::2])]
+    file = _read_npz(path)
+    shapes = {k: v.shape for k, v in file.items()}
+    sizes = [*shapes.get('W1', ())[:1], *(math.prod(shapes.get(f'b{i}', ())) for i in range(1, len(file)//2))]
+    wanted = dict(mean=(), std=())
+    for i, (m, n) in enumerate(zip(sizes, sizes[1:]), 1): wanted |= {f'W{i}': (m, n), f'b{i}': (n,)}
+    if len(wanted) == 2 or shapes != wanted:
+        raise InputError(f'{path}: holds {shapes}; weights have W1, b1, W2, b2, ..., mean, std, in shapes that fit')
     net = Network(sizes, mean=float(file['mean']), std=float(file['std']))
-    for p, saved in zip(net.params, params): p[...] = saved
+    for name, p in zip(net.names, net.params): p[...] = file[name]
     return net
 
-# %% ../nbs/07_mnist_run.ipynb #a26c8f3d
+# %% ../nbs/07_mnist_run.ipynb #7dd91336
 def _hidden(hidden):
     try: sizes = tuple(int(h) for h in (hidden.split(',') if isinstance(hidden, str) else hidden))
-    except ValueError: sizes = (0,)
+    except (ValueError, TypeError): sizes = (0,)
     if min(sizes, default=1) < 1: raise InputError(f'hidden {hidden}: give neurons of each layer, such as 500,300')
     return sizes
 
@@ -49,6 +61,11 @@ def _digits(data, download):
     if data is None: return load_bundled(), "scikit-learn's bundled digits"
     return load_mnist(download_mnist(data) if download else data), str(data)
 
+def _network(images, hidden, seed):
+    try: return Network((images[0].size, *hidden, 10), seed=seed, mean=float(images.mean()), std=float(images.std()))
+    except (MemoryError, ValueError) as e: raise InputError(f'hidden {hidden}: too many neurons for the memory') from e
+
+# %% ../nbs/07_mnist_run.ipynb #c83efef1
 def _write_run(out, net, log, metrics, images, labels):
     probs = predict(net, images)
     axes = dict(loss=plot_history(log), weights=plot_weights(net), mistakes=show_mistakes(images, labels, probs),
@@ -81,7 +98,7 @@ def mnist_run(
     if seed < 0: raise InputError(f'seed {seed}: give 0 or a positive number')
     if out is not None: check_new(out)
     (x, y, *test), source = _digits(data, download)
-    net = Network((x[0].size, *hidden, 10), seed=seed, mean=float(x.mean()), std=float(x.std()))
+    net = _network(x, hidden, seed)
     log = fit(net, x, y, epochs, lr, seed=seed, test=test, augment=Distort(x.shape[1]) if distort else None, bar=bar)
     accuracy, seconds = log['epochs'][-1]['test_accuracy'], float(np.mean([e['seconds'] for e in log['epochs']]))
     metrics = dict(test_accuracy=accuracy, seconds_per_epoch=seconds, data=source, train_digits=len(y),
