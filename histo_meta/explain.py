@@ -34,7 +34,7 @@ def _pictures(table):
     return np.stack([np.asarray(open_patch(row)) for row in table.reindex(columns=['path', 'row']).itertuples()])
 
 def _caption(row):
-    slide = [] if pd.isna(getattr(row, 'slide', None)) else [row.slide]
+    slide = [] if pd.isna(getattr(row, 'slide', None)) else [short_id(str(row.slide))]
     return '\n'.join([short_id(row.id), f'{row.label}, p = {row.prob:.2f}', *slide])
 
 def show_mistakes(
@@ -72,7 +72,7 @@ def _grids(predictor):
 
 # %% ../nbs/55_explain.ipynb #152a55ad
 def cam_layer(
-    predictor:Predictor,
+    predictor:Predictor, # The model to ask
     cells:int=6, # Cells along the side of the layer's output, at least
 )->str: # Name of the layer in `predictor.model`, for its `get_submodule`
     "The last layer of the body that has `cells` x `cells` cells"
@@ -92,7 +92,7 @@ def centre_share(
 
 # %% ../nbs/55_explain.ipynb #2c19cc1f
 def grad_cam(
-    predictor:Predictor,
+    predictor:Predictor, # The model to ask
     table:pd.DataFrame, # A patch table
     layer:str=None, # Name in `predictor.model`; that of `cam_layer` by default
 )->np.ndarray: # (n, cells, cells) float32, at least 0, each map of sum 1, or 0 where nothing speaks for tumor
@@ -135,7 +135,7 @@ def plot_map(
     maps:np.ndarray, # (n, cells, cells)
     ax=None, # Matplotlib `Axes` to draw on
     title:str='', # What the maps tell; n is added
-    digits:int=2,
+    digits:int=2, # Decimals of the numbers
 ): # `Axes`
     "The mean of maps, a number in each cell, and the box of the centre"
     ax,mean = new_axes(ax, (3.4, 3.4)), maps.mean(0)
@@ -159,7 +159,7 @@ def _hide(x, top, left, side, grey):
     return x
 
 def occlusion(
-    predictor:Predictor,
+    predictor:Predictor, # The model to ask
     table:pd.DataFrame, # A patch table
     steps:int=1, # Steps of the window from border to centre: 1 gives 3x3 windows side by side, 2 gives 5x5 that overlap
     grey:int=240, # What hides, 0 for black to 255 for white; that of bare glass by default
@@ -168,9 +168,10 @@ def occlusion(
     lo,_,hi,_ = centre_box(predictor.config['size'])
     at = [round(lo*i/steps) for i in range(2*steps+1)]
     def prob(x): return predictor.probs(predictor.logits(x))
-    drops = [np.stack([prob(x) - prob(_hide(x, top, left, hi-lo, grey)) for top in at for left in at], 1)
-             for x in _batches(predictor, table)]
-    return np.concatenate(drops).reshape(-1, len(at), len(at))
+    def drops(x):
+        whole = prob(x)
+        return np.stack([whole - prob(_hide(x, top, left, hi-lo, grey)) for top in at for left in at], 1)
+    return np.concatenate([drops(x) for x in _batches(predictor, table)]).reshape(-1, len(at), len(at))
 
 # %% ../nbs/55_explain.ipynb #0c224cc1
 def centre_surround(
@@ -208,7 +209,7 @@ class Reasons(NamedTuple):
     drop:np.ndarray # (n, 3, 3) from `occlusion`
 
 def reasons(
-    predictor:Predictor,
+    predictor:Predictor, # The model to ask
     table:pd.DataFrame, # A patch table of tumours that were found
 )->Reasons:
     "Does the model look where the label is decided?"
@@ -222,7 +223,7 @@ def reasons(
 # %% ../nbs/55_explain.ipynb #78dd69e1
 @theme()
 def plot_reasons(
-    found:Reasons,
+    found:Reasons, # From `reasons`
 )->np.ndarray: # (2,) of `Axes`, or (1,) without Grad-CAM
     "Mean Grad-CAM beside the mean drop of the probability"
     import matplotlib.pyplot as plt
@@ -240,7 +241,7 @@ class Agreement(NamedTuple):
     spread:np.ndarray # (n,) standard deviation over the eight, 0..0.5
 
 def symmetry_agreement(
-    predictor:Predictor,
+    predictor:Predictor, # The model to ask
     table:pd.DataFrame, # A patch table
 )->Agreement:
     "How far the eight symmetries of a patch agree"
@@ -253,10 +254,11 @@ def symmetry_agreement(
 def plot_agreement(
     spread:np.ndarray, # (n,) from `symmetry_agreement`
     wrong:np.ndarray, # (n,) bool: is the call wrong?
-    bins:int=4, # Groups of equal size
+    bins:int=4, # Groups of equal size, at most one for each patch
     ax=None, # Matplotlib `Axes` to draw on
 ): # `Axes`
     "How often the model is wrong, by how far the eight symmetries disagree, with 95 % intervals (Wilson)"
+    bins = min(bins, len(spread))
     ax,groups = new_axes(ax, (4.8, 3)), np.array_split(np.argsort(spread, kind='stable'), bins)
     k,n = np.array([wrong[g].sum() for g in groups]), np.array([len(g) for g in groups])
     rate,lo,hi = wilson(k, n)[:3]
@@ -268,7 +270,7 @@ def plot_agreement(
 
 # %% ../nbs/55_explain.ipynb #facbc6a8
 def embed(
-    predictor:Predictor,
+    predictor:Predictor, # The model to ask
     table:pd.DataFrame, # A patch table
 )->np.ndarray: # (n, features) float32
     "Each patch as the network's body sees it, averaged over the cells"

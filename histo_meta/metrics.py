@@ -53,6 +53,10 @@ def cut_rule(
     "What decides where to cut"
     given = [o for o in (sens, spec, youden or None, cost, threshold) if o is not None]
     if len(given) > 1: raise InputError('give one of sens, spec, youden, cost and threshold, not several')
+    for name, share in dict(sens=sens, spec=spec).items():
+        if share is not None: check_share(name, share)
+    if cost is not None and not cost > 0: raise InputError(f'cost is {cost}; a miss costs more than 0 false alarms')
+    if threshold is not None and not np.isfinite(threshold): raise InputError(f'threshold is {threshold}; give a number')
     def best(gain): return np.where(gain.max(-1) < 0, -1, gain.argmax(-1))
     if threshold is not None:
         return 'fixed beforehand', lambda tp, fp: np.full(tp.shape[:-1], (cuts>=threshold).sum()-1)
@@ -73,7 +77,7 @@ class OperatingPoint:
     counts:np.ndarray # (2,2): [[tn, fp], [fn, tp]]
     n_eff:tuple # How many independent patches the (normal, tumor) ones are worth
     rule:str # How the threshold was chosen, in words
-    chosen_on:str # On which data
+    chosen_on:str # On which data; '' where it was fixed beforehand
     applied_to:str # On which data the figures were measured
     @property
     def missed(self): return int(self.counts[1,0])
@@ -81,7 +85,8 @@ class OperatingPoint:
     @property
     def words(self):
         (tn, fp), (fn, tp) = self.counts
-        return (f'At threshold {self.threshold:.4g} ({self.rule}, chosen on {self.chosen_on}) it misses {fn:,} of '
+        how = f'{self.rule}, chosen on {self.chosen_on}' if self.chosen_on else self.rule
+        return (f'At threshold {self.threshold:.4g} ({how}) it misses {fn:,} of '
                 f'{fn+tp:,} tumor patches of {self.applied_to}, with {fp:,} false alarms among {tn+fp:,} normal ones.')
 
     def __repr__(self): return f'{self.words}\nSensitivity {self.sensitivity}, specificity {self.specificity}.'
@@ -117,11 +122,11 @@ def cut_point(
     called, n_eff, est = r.p >= cut, [], []
     counts = np.bincount((2*r.y + called).astype(int), minlength=4).reshape(2, 2)
     for c in (0, 1):
-        hit = called[r.y==c] == c
-        n_eff.append(effective_n(hit, None if r.codes is None else r.codes[r.y==c]))
-        e = wilson(hit.sum(), len(hit), level, n_eff[-1])
+        hit, slide = called[r.y==c] == c, None if r.codes is None else r.codes[r.y==c]
+        n_eff.append(effective_n(hit, slide))
+        e = proportion(hit, slide, level)
         est.append(e if threshold is not None else _widen(e, r, None if reps is None else reps[:, c], level))
-    return OperatingPoint(cut, est[1], est[0], counts, tuple(n_eff), rule[0], name, name)
+    return OperatingPoint(cut, est[1], est[0], counts, tuple(n_eff), rule[0], name if threshold is None else '', name)
 
 # %% ../nbs/48_metrics.ipynb #d4c4a015
 def operating_point(
@@ -139,6 +144,7 @@ def operating_point(
     name:str='these data', # What the data are called
 )->OperatingPoint: # Prints itself in words
     "Choose a threshold by a rule, or try one that is fixed"
+    check_share('level', level)
     r = Ranked(*check_scores(y, p, slide))
     rule = cut_rule(r.cuts, sens, spec, youden, cost, threshold)
     chosen = n_boot and threshold is None
@@ -202,7 +208,7 @@ def reliability(
     y, p, slide = check_scores(y, p, slide)
     rows = []
     for _, i in pd.Series(np.arange(len(p))).groupby(equal_bins(p, bins)):
-        e = wilson(y[i].sum(), len(i), level, effective_n(y[i], None if slide is None else slide[i]))
+        e = proportion(y[i], None if slide is None else slide[i], level)
         rows.append(dict(n=len(i), p=p[i].mean(), rate=e.value, lo=e.lo, hi=e.hi))
     return pd.DataFrame(rows)
 
@@ -240,20 +246,23 @@ def _log_odds(p): return logit(np.clip(p, 1e-7, 1-1e-7))  # what float32 can sti
 
 def _logistic(X, y, offset=0., slide=None):
     "Coefficients (k,) and covariance (k,k) of a logistic regression, by Newton's method; NaN where there is none"
-    beta = np.zeros(X.shape[1])
-    for _ in range(50):
-        q = expit(X@beta + offset)
+    beta, eta = np.zeros(X.shape[1]), np.zeros(len(X)) + offset
+    def gain(step): return y@(X@step) - (np.logaddexp(0, eta + X@step) - np.logaddexp(0, eta)).sum()
+    for _ in range(100):
+        q = expit(eta)
         hessian = (X.T*(q*(1-q)))@X
         if not np.linalg.cond(hessian) < 1e12: break
         step = np.linalg.solve(hessian, X.T@(y-q))
-        beta = beta + step
         if np.abs(step).max() < 1e-9: return beta, _wald(X, y-q, np.linalg.inv(hessian), slide)
+        while gain(step) < -1e-9: step = step/2     # too far: the likelihood falls
+        beta, eta = beta + step, eta + X@step
     return np.full_like(beta, np.nan), np.full((len(beta), len(beta)), np.nan)
 
 def _wald(X, residual, inverse, slide):
     if slide is None: return inverse
     scores = pd.DataFrame(X*residual[:, None]).groupby(slide).sum().to_numpy()
-    return inverse @ (scores.T@scores) @ inverse * len(scores)/max(1, len(scores)-1)
+    if len(scores) < 2: return np.full_like(inverse, np.nan)     # one slide does not vary
+    return inverse @ (scores.T@scores) @ inverse * len(scores)/(len(scores)-1)
 
 # %% ../nbs/48_metrics.ipynb #f49f8760
 class CalibrationLine(NamedTuple):
@@ -326,10 +335,12 @@ def subgroups(
 
 def _group(y, p, threshold, slide, level):
     row, called = dict(n=len(y), events=int(y.sum()), auc=np.nan, auc_lo=np.nan, auc_hi=np.nan), p>=threshold
-    if 0 < y.sum() < len(y): row.update(zip(('auc', 'auc_lo', 'auc_hi'), auc_ci(y, p, slide, level=level)))
+    if 0 < y.sum() < len(y):
+        auc = auc_ci(y, p, slide, level=level)
+        row.update(auc=auc.auc) if auc.auc in (0, 1) else row.update(auc=auc.auc, auc_lo=auc.lo, auc_hi=auc.hi)
     for name, c in (('sensitivity', 1), ('specificity', 0)):
         hit = called[y==c] == c
-        e = wilson(hit.sum(), len(hit), level, effective_n(hit, None if slide is None else slide[y==c]))
+        e = proportion(hit, None if slide is None else slide[y==c], level)
         row.update({name: e.value, f'{name}_lo': e.lo, f'{name}_hi': e.hi})
     return row
 
@@ -338,20 +349,18 @@ def compare(
     y, # Labels (n,)
     models:dict, # Name to probabilities (n,), all of the same patches; the first is the yardstick
     slide=None, # Slide of each patch (n,)
-    sens:float=0.99, # Sensitivity at which to compare the specificity
+    sens:float=0.99, # Sensitivity at which to compare the specificity, by a threshold of each model's own on these patches
     level:float=0.95, # Confidence level
 )->pd.DataFrame: # One row per model
     "Models side by side on the same patches, with paired tests against the first"
-    first, z, rows = next(iter(models.values())), stats.norm.ppf((1+level)/2), {}
+    first, rows = next(iter(models.values())), {}
     for name, p in models.items():
-        auc, test = auc_ci(y, p, slide, level=level), delong_test(y, p, first, slide)
-        diff = auc.auc - auc_ci(y, first).auc
-        half = z*diff/test.z if test.z else 0.
+        auc, diff = auc_ci(y, p, slide, level=level), auc_difference(y, p, first, slide, level)
+        test = delong_test(y, p, first, slide)
         spec = operating_point(y, p, sens=sens, n_boot=0).specificity.value
-        rows[name] = dict(auc=auc.auc, auc_lo=auc.lo, auc_hi=auc.hi, difference=diff,
-                          difference_lo=diff-half, difference_hi=diff+half, z=test.z, pvalue=test.pvalue,
-                          specificity=spec, brier=brier_parts(y, p).score, log_loss=float(skm.log_loss(y, p)),
-                          ece=ece(y, p))
+        rows[name] = dict(auc=auc.auc, auc_lo=auc.lo, auc_hi=auc.hi, difference=diff.value, difference_lo=diff.lo,
+                          difference_hi=diff.hi, z=test.z, pvalue=test.pvalue, specificity_at_sens=spec,
+                          brier=skm.brier_score_loss(y, p), log_loss=skm.log_loss(y, p), ece=ece(y, p))
     return pd.DataFrame(rows).T.rename_axis('model')
 
 # %% ../nbs/48_metrics.ipynb #cb324134

@@ -20,7 +20,7 @@ from .base import *
 # %% ../nbs/60_report.ipynb #9564dd3f
 def figure_text(
     estimate, # A number, None, or a dict with `value`, `lo`, `hi`
-    digits:int=3,
+    digits:int=3, # Decimals
 )->str:
     "A figure with its interval: 0.931 (0.902 to 0.955)"
     if estimate is None: return 'not known'
@@ -58,12 +58,13 @@ CAPTIONS = {
     'precision_recall': ('Precision', 'Of the patches called tumor, how many are, against the share of tumours found.'),
     'probabilities': ('Probabilities', 'Where the two classes lie; the overlap is where the model errs.'),
     'calibration': ('Calibration', 'Of the patches given 80 %, about 80 % should be tumor; then the points lie on the '
-                                   'diagonal.'),
+                                   'diagonal. Left before, right after the temperature, where one was fitted.'),
     'decision': ('Use', 'What acting on the model is worth, against acting on every patch or on none.'),
-    'slides': ('Slides', 'The same figure for each slide, worst on top: an average hides where a model fails.'),
-    'reasons': ('Where it looks', 'Mean over tumours that were found: each cell’s share of Grad-CAM (left), and how far the '
-                                  'probability falls when a ninth of the patch is hidden (right). The frame is the '
-                                  'centre, which the label is about.'),
+    'slides': ('Slides', 'Sensitivity at the threshold, slide by slide, the worst on top; dashed, all together. An '
+                         'average hides where a model fails.'),
+    'reasons': ('Where it looks', 'Means over tumours that were found: which cells speak for tumor (Grad-CAM, where the '
+                                  'network has a layer for it), and how far the probability falls where a ninth of the '
+                                  'patch is hidden. The frame is the centre, which the label is about.'),
     'agreement': ('Doubt', 'A turned patch is the same tissue: where its eight views disagree, more calls should be '
                            'wrong.'),
     'compare': ('Comparison', 'Several models on the same patches.'),
@@ -113,6 +114,7 @@ def _figure_facts(metrics):
     point, names = metrics['operating_point'], ('auc', 'average_precision', 'brier', 'log_loss', 'ece')
     return {k: figure_text(metrics.get(k)) for k in names} | {
         'calibration slope': figure_text(metrics['calibration']['slope']),
+        'specificity at 99 % sensitivity': figure_text(metrics['specificity_at_99']),
         'accuracy at 0.5': figure_text(metrics['accuracy']), 'sensitivity': figure_text(point['sensitivity']),
         'specificity': figure_text(point['specificity'])}
 
@@ -208,29 +210,35 @@ def _cell(v):
 # %% ../nbs/60_report.ipynb #a857acd0
 def temperature_words(
     told:dict, # `temperature` of metrics.json
+    measured_on:str='', # What the figures were measured on, in words
 )->str:
     "What the temperature did to these patches, for better or worse"
     if told['value'] == 1: return 'No temperature was fitted.'
     helps = 'it helps' if told['log_loss_after'] < told['log_loss_before'] else 'it does not help'
+    own = ', which flatters, since it was fitted on these very patches' if told['fitted_on'] == measured_on else ''
     return (f"The log-odds are divided by a temperature of {told['value']:.3g}, fitted on {told['fitted_on']}. On these "
             f"patches that takes the log loss from {told['log_loss_before']:.4f} to {told['log_loss_after']:.4f} and the "
-            f"calibration error from {told['ece_before']:.4f} to {told['ece_after']:.4f}: here {helps}.")
+            f"calibration error from {told['ece_before']:.4f} to {told['ece_after']:.4f}: here {helps}{own}.")
 
+# %% ../nbs/60_report.ipynb #e6e818c7
 def metric_tables(
     metrics:dict, # As in metrics.json
 )->dict: # Name to (title, words, DataFrame)
     "Figures that are best read as tables"
     m, point = metrics, metrics['operating_point']
     c, best = m['calibration'], [('calibration slope', 'slope', '1'), ('intercept', 'intercept', '0')]
-    rows = [(name, figure_text(c[k]), b) for name,k,b in best]
+    rows = [('specificity at 99 % sensitivity', figure_text(m['specificity_at_99']), '1')]
+    rows += [(name, figure_text(c[k]), b) for name,k,b in best]
     rows += [(FACT_NAMES.get(k, k.replace('_', ' ')), figure_text(m[k]), '0') for k in ('ece', 'log_loss', 'brier')]
-    rows += [(f'of the Brier score: {k}', figure_text(c[k]), '') for k in ('miscalibration', 'discrimination', 'uncertainty')]
+    rows += [(f'of the Brier score: {k}', figure_text(c[k]), '')
+             for k in ('miscalibration', 'discrimination', 'uncertainty')]
     values = [(f"{v['prevalence']:.0%}", figure_text(v['ppv']), figure_text(v['npv'])) for v in m['predictive_values']]
     return dict(
-        numbers=('In numbers', temperature_words(m['temperature']) if 'temperature' in m else '',
+        numbers=('In numbers', temperature_words(m['temperature'], point['applied_to']) if 'temperature' in m else '',
                  pd.DataFrame(rows, columns=['figure', 'value (interval)', 'best'])),
         values=('What a call means', f"At threshold {point['threshold']:.4g}, by how common tumour is where it is used.",
-                pd.DataFrame(values, columns=['tumor patches', 'alarms that are right (PPV)', 'all-clears that are right (NPV)'])))
+                pd.DataFrame(values, columns=['tumor patches', 'alarms that are right (PPV)',
+                                              'all-clears that are right (NPV)'])))
 
 # %% ../nbs/60_report.ipynb #638777af
 STORY = [('How well it separates, and what that means',
@@ -254,7 +262,7 @@ def _tiles(m):
     point = m['operating_point']
     def tile(name, e): return name, figure_text(dict(value=e['value'])), figure_text(e).partition(' ')[2].strip('()')
     return [tile('AUC', m['auc']), tile(f"Sensitivity at threshold {point['threshold']:.3g}", point['sensitivity']),
-            tile('Specificity there', point['specificity']), ('Accuracy at 0.5', figure_text(m['accuracy']), ''),
+            tile('Specificity there', point['specificity']), tile('Accuracy at 0.5', m['accuracy']),
             ('Patches', figure_text(m['n']),
              f"{m['events']:,} tumor" + (f", {m['slides']:,} slides" if m.get('slides') else ''))]
 

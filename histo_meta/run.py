@@ -36,7 +36,7 @@ def predictions(
     "The table of predictions"
     columns = ['id', 'path', 'row', 'slide', 'label']
     keep = [c for c in columns if c in ('id', 'path') or table[c].notna().any()]
-    return table[keep].assign(prob=np.asarray(p, dtype=float)).reset_index(drop=True)
+    return table[keep].assign(prob=[float(f'{v:.9g}') for v in p]).reset_index(drop=True)
 
 def write_csv(
     path, # File to write, or an open one
@@ -57,12 +57,16 @@ def temperature_facts(
     raw, # Probabilities of tumor (n,) at temperature 1
     p, # The same at the temperature
     temperature:float, # What the logits were divided by
-    fitted_on:str, # On which data, in words
+    fitted_on:str, # On which data, in words; None where none was fitted
 )->dict: # For metrics.json
     "Log loss and calibration error before and after the temperature"
     (loss,error),(loss_after,error_after) = ((float(log_loss(y, o, labels=[0, 1])), float(ece(y, o))) for o in (raw, p))
     return dict(value=temperature, fitted_on=fitted_on, log_loss_before=loss, log_loss_after=loss_after,
                 ece_before=error, ece_after=error_after)
+
+def _temperature_note(told, point):
+    if told['value'] == 1 or told['fitted_on'] != point.applied_to: return []
+    return ['the temperature was fitted on the data it is tried on: figures of calibration are optimistic']
 
 # %% ../nbs/65_run.ipynb #1c8cc2b2
 def _arrays(preds):
@@ -70,12 +74,14 @@ def _arrays(preds):
     y,p = (preds.label == 'tumor').to_numpy(int), preds.prob.to_numpy(float)
     return y, p, None if slide is None else slide.to_numpy()
 
-def _plots(y, p, raw, slide, point, subgroup):
+def _plots(y, p, raw, slide, point, subgroup, temperature):
     plots = dict(roc=lambda: plot_roc(y, p, slide, point), precision_recall=lambda: plot_pr(y, p),
                  confusion_matrix=lambda: plot_decisions(y, p, point.threshold)[0],
                  probabilities=lambda: plot_probabilities(y, p, point.threshold),
                  calibration=lambda: plot_temperature(y, raw, p, slide)[0], decision=lambda: plot_decision(y, p))
-    return plots | (dict(slides=lambda: plot_forest(subgroup, 'sensitivity')) if len(subgroup) else {})
+    if temperature == 1: plots['calibration'] = lambda: plot_calibration(y, p, slide)
+    if slide is not None: plots['slides'] = lambda: plot_forest(subgroup, 'sensitivity', point.sensitivity.value)
+    return plots
 
 def _spread(df, most):
     "At most so many rows, evenly spaced"
@@ -102,17 +108,21 @@ def explain_predictions(
 # %% ../nbs/65_run.ipynb #d799b53e
 def _slide_table(y, p, slide, subgroup, threshold):
     "The slides with the most errors, for the report"
-    counts = confusion_by_slide(y, p, slide, threshold).head(25)
-    return counts.assign(AUC=subgroup.auc, sensitivity=subgroup.sensitivity, specificity=subgroup.specificity).reset_index()
+    counts, figures = confusion_by_slide(y, p, slide, threshold).head(25), subgroup.rename(columns=dict(auc='AUC'))
+    return counts.join(figures[['AUC', 'sensitivity', 'specificity']]).reset_index()
 
 def _reason_table(r):
-    rows = [('share of Grad-CAM', r['centre_share'], None, 1/9), ('drop of p where hidden', r['centre_drop'], r['surround_drop'], None)]
-    return pd.DataFrame(rows, columns=['asked by', 'centre', 'strongest place of the surround', 'if all places counted the same'])
+    rows = [('share of Grad-CAM', r['centre_share'], None, 1/9), ('drop of p where hidden', r['centre_drop'],
+                                                                   r['surround_drop'], None)]
+    table = pd.DataFrame(rows, columns=['asked by', 'centre', 'strongest place of the surround', 'if all counted alike'])
+    return table[table.centre.notna()]
 
 def _tables(y, p, slide, subgroup, point, errors, reasons):
     "Tables of an evaluation, by their names in `report.STORY`"
     shown = errors.drop(columns=['row'], errors='ignore').assign(path=errors.path.map(os.path.basename)).head(20)
-    tables = dict(mistakes=('The worst of them', f'The first of {len(errors)}; all in errors.csv.', shown))
+    words = (f'The worst {len(shown)} of {((p>=.5) != y).sum():,} that are called wrongly at 0.5; '
+             f'errors.csv holds {len(errors)}.')
+    tables = dict(mistakes=('The worst of them', words, shown))
     if slide is not None:
         words = f'At threshold {point.threshold:.4g}: tn and fp are normal patches, fn and tp tumor; the most errors first.'
         tables['slides'] = 'Slide by slide', words, _slide_table(y, p, slide, subgroup, point.threshold)
@@ -133,14 +143,15 @@ def write_evaluation(
     "Figures, pictures, mistakes and report of labelled predictions"
     folder,(y,p,slide), temperature = Path(folder), _arrays(preds), predictor.config['temperature']
     result = evaluate(y, p, slide, threshold, n_boot=n_boot, name=facts['measured_on'])
-    told = temperature_facts(y, raw, p, temperature, facts['model'].get('temperature_fitted_on', 'no data'))
+    told = temperature_facts(y, raw, p, temperature, facts['model'].get('temperature_fitted_on'))
     errors, point = worst_mistakes(preds, 50), result.point
-    subgroup = subgroups(y, p, slide, point.threshold) if slide is not None else []
+    subgroup = None if slide is None else subgroups(y, p, pd.Series(slide, name='slide'), point.threshold)
     metrics = result.metrics | dict(split=facts['split']['name'], temperature=told,
                                     **explain_predictions(folder, preds, predictor), facts=facts)
+    metrics['warnings'] = metrics['warnings'] + _temperature_note(told, point)
     tables = _tables(y, p, slide, subgroup, point, errors, metrics['reasons']) | (tables or {})
     for name,df in dict(predictions=preds, errors=errors).items(): write_csv(folder/f'{name}.csv', df)
-    for name,plot in _plots(y, p, raw, slide, point, subgroup).items(): save_png(plot(), folder/f'{name}.png')
+    for name,plot in _plots(y, p, raw, slide, point, subgroup, temperature).items(): save_png(plot(), folder/f'{name}.png')
     if len(errors): save_png(show_mistakes(errors.head(12)).flat[0], folder/'mistakes.png')
     write_json(folder/'metrics.json', metrics)
     write_text(folder/'report.html', report_html(facts, metrics, folder, tables))
@@ -174,7 +185,8 @@ def run_facts(
                  size=config['size'], mpp=config['mpp'], parameters=sum(p.numel() for p in learn.model.parameters()),
                  bs=learn.dls.bs, epochs=len(history), lr=getattr(learn, 'lr_used', None),
                  seconds=round(float(history.seconds.sum()), 1) if len(history) else None,
-                 temperature=config['temperature'], temperature_fitted_on=f'the held-out patches of {name}',
+                 temperature=config['temperature'],
+                 temperature_fitted_on=None if config['temperature'] == 1 else f'the held-out patches of {name}',
                  enhancement=config['enhance'] or 'none', mean=config['mean'], std=config['std'],
                  device=str(learn.dls.device))
     summary = f"{model['arch']}, {model['weights']}, trained on {data['source']}"
@@ -255,7 +267,8 @@ class Run:
         for name in ('bundle', 'metrics.json', 'predictions.csv', 'split.csv'):
             if not (self.folder/name).exists():
                 raise InputError(f'{folder}: not a run, for it has no {name}; name a folder that histo_train made')
-    def _csv(self, name): return pd.read_csv(self.folder/name, dtype=dict(id=str, slide=str), keep_default_na=False)
+    def _csv(self, name):
+        return pd.read_csv(self.folder/name, dtype=dict(id=str, slide=str), keep_default_na=False, na_values=dict(slide='', row=''))
     @property
     def metrics(self): return json.loads((self.folder/'metrics.json').read_text(encoding='utf-8'))
     @property
@@ -399,7 +412,8 @@ def write_comparison(
     table = compare(y, models, slide).reset_index()
     write_csv(folder/'comparison.csv', table)
     save_png(plot_compare(y, models, slide), folder/'compare.png')
-    return dict(compare=('In numbers', 'Differences of AUC, their z and p are paired, and against the first.', table))
+    return dict(compare=('In numbers', ('Differences of AUC, their z and p are paired, and against the first. specificity_at_sens is at 99 % '
+                                         'sensitivity, each model with a threshold of its own on these patches.'), table))
 
 # %% ../nbs/65_run.ipynb #01c39ae9
 def evaluate_run(
