@@ -181,6 +181,7 @@ def _calibration(y, p, slide, level):
     return dict(**line._asdict(), **parts, bins=reliability(y, p, slide, level=level))
 
 def _describe(point):
-    return dict(threshold=point.threshold, rule=point.rule, chosen_on=point.chosen_on or None, applied_to=point.applied_to,
+    return dict(threshold=point.threshold, rule=point.rule, chosen_on=point.chosen_on or None,
+                applied_to=point.applied_to,
                 sensitivity=point.sensitivity, specificity=point.specificity, confusion=point.counts,
                 missed=point.missed, false_alarms=int(point.counts[0,1]), words=point.words)

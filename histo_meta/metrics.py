@@ -48,7 +48,8 @@ def confusion_by_slide(
 # %% ../nbs/48_metrics.ipynb #317a8899
 def cut_rule(
     cuts, # Distinct probabilities (k,), the highest first; the cuts to choose from
-    sens:float=None, spec:float=None, youden:bool=False, cost:float=None, threshold:float=None, # As in `operating_point`
+    sens:float=None, spec:float=None, youden:bool=False, # As in `operating_point`
+    cost:float=None, threshold:float=None, # As in `operating_point`
 )->tuple: # The rule in words, and a function from counts (b,k) to the index of a cut; -1 is above all of them
     "What decides where to cut"
     given = [o for o in (sens, spec, youden or None, cost, threshold) if o is not None]
@@ -56,7 +57,8 @@ def cut_rule(
     for name, share in dict(sens=sens, spec=spec).items():
         if share is not None: check_share(name, share)
     if cost is not None and not cost > 0: raise InputError(f'cost is {cost}; a miss costs more than 0 false alarms')
-    if threshold is not None and not np.isfinite(threshold): raise InputError(f'threshold is {threshold}; give a number')
+    if threshold is not None and not np.isfinite(threshold):
+        raise InputError(f'threshold is {threshold}; give a number')
     def best(gain): return np.where(gain.max(-1) < 0, -1, gain.argmax(-1))
     if threshold is not None:
         return 'fixed beforehand', lambda tp, fp: np.full(tp.shape[:-1], (cuts>=threshold).sum()-1)
@@ -349,7 +351,7 @@ def compare(
     y, # Labels (n,)
     models:dict, # Name to probabilities (n,), all of the same patches; the first is the yardstick
     slide=None, # Slide of each patch (n,)
-    sens:float=0.99, # Sensitivity at which to compare the specificity, by a threshold of each model's own on these patches
+    sens:float=0.99, # Sensitivity at which to compare the specificity; each model gets a threshold of its own
     level:float=0.95, # Confidence level
 )->pd.DataFrame: # One row per model
     "Models side by side on the same patches, with paired tests against the first"

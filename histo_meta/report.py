@@ -62,8 +62,8 @@ CAPTIONS = {
     'decision': ('Use', 'What acting on the model is worth, against acting on every patch or on none.'),
     'slides': ('Slides', 'Sensitivity at the threshold, slide by slide, the worst on top; dashed, all together. An '
                          'average hides where a model fails.'),
-    'reasons': ('Where it looks', 'Means over tumours that were found: which cells speak for tumor (Grad-CAM, where the '
-                                  'network has a layer for it), and how far the probability falls where a ninth of the '
+    'reasons': ('Where it looks', 'Means over tumours that were found: which cells speak for tumor (Grad-CAM, where '
+                                  'the network has a layer for it), and how far the probability falls where a ninth of the '
                                   'patch is hidden. The frame is the centre, which the label is about.'),
     'agreement': ('Doubt', 'A turned patch is the same tissue: where its eight views disagree, more calls should be '
                            'wrong.'),
@@ -216,9 +216,9 @@ def temperature_words(
     if told['value'] == 1: return 'No temperature was fitted.'
     helps = 'it helps' if told['log_loss_after'] < told['log_loss_before'] else 'it does not help'
     own = ', which flatters, since it was fitted on these very patches' if told['fitted_on'] == measured_on else ''
-    return (f"The log-odds are divided by a temperature of {told['value']:.3g}, fitted on {told['fitted_on']}. On these "
-            f"patches that takes the log loss from {told['log_loss_before']:.4f} to {told['log_loss_after']:.4f} and the "
-            f"calibration error from {told['ece_before']:.4f} to {told['ece_after']:.4f}: here {helps}{own}.")
+    return (f"The log-odds are divided by a temperature of {told['value']:.3g}, fitted on {told['fitted_on']}. On "
+            f"these patches that takes the log loss from {told['log_loss_before']:.4f} to "
+            f"{told['log_loss_after']:.4f} and the calibration error from {told['ece_before']:.4f} to {told['ece_after']:.4f}: here {helps}{own}.")
 
 # %% ../nbs/60_report.ipynb #e6e818c7
 def metric_tables(
@@ -236,7 +236,8 @@ def metric_tables(
     return dict(
         numbers=('In numbers', temperature_words(m['temperature'], point['applied_to']) if 'temperature' in m else '',
                  pd.DataFrame(rows, columns=['figure', 'value (interval)', 'best'])),
-        values=('What a call means', f"At threshold {point['threshold']:.4g}, by how common tumour is where it is used.",
+        values=('What a call means',
+                f"At threshold {point['threshold']:.4g}, by how common tumour is where it is used.",
                 pd.DataFrame(values, columns=['tumor patches', 'alarms that are right (PPV)',
                                               'all-clears that are right (NPV)'])))
 

@@ -114,7 +114,8 @@ def _slide_table(y, p, slide, subgroup, threshold):
 def _reason_table(r):
     rows = [('share of Grad-CAM', r['centre_share'], None, 1/9), ('drop of p where hidden', r['centre_drop'],
                                                                    r['surround_drop'], None)]
-    table = pd.DataFrame(rows, columns=['asked by', 'centre', 'strongest place of the surround', 'if all counted alike'])
+    names = ['asked by', 'centre', 'strongest place of the surround', 'if all counted alike']
+    table = pd.DataFrame(rows, columns=names)
     return table[table.centre.notna()]
 
 def _tables(y, p, slide, subgroup, point, errors, reasons):
@@ -124,7 +125,8 @@ def _tables(y, p, slide, subgroup, point, errors, reasons):
              f'errors.csv holds {len(errors)}.')
     tables = dict(mistakes=('The worst of them', words, shown))
     if slide is not None:
-        words = f'At threshold {point.threshold:.4g}: tn and fp are normal patches, fn and tp tumor; the most errors first.'
+        words = (f'At threshold {point.threshold:.4g}: tn and fp are normal patches, fn and tp tumor; '
+                 'the most errors first.')
         tables['slides'] = 'Slide by slide', words, _slide_table(y, p, slide, subgroup, point.threshold)
     if reasons: tables['reasons'] = 'In numbers', f"Means over {reasons['patches']} tumours.", _reason_table(reasons)
     return tables
@@ -151,7 +153,8 @@ def write_evaluation(
     metrics['warnings'] = metrics['warnings'] + _temperature_note(told, point)
     tables = _tables(y, p, slide, subgroup, point, errors, metrics['reasons']) | (tables or {})
     for name,df in dict(predictions=preds, errors=errors).items(): write_csv(folder/f'{name}.csv', df)
-    for name,plot in _plots(y, p, raw, slide, point, subgroup, temperature).items(): save_png(plot(), folder/f'{name}.png')
+    for name,plot in _plots(y, p, raw, slide, point, subgroup, temperature).items():
+        save_png(plot(), folder/f'{name}.png')
     if len(errors): save_png(show_mistakes(errors.head(12)).flat[0], folder/'mistakes.png')
     write_json(folder/'metrics.json', metrics)
     write_text(folder/'report.html', report_html(facts, metrics, folder, tables))
@@ -268,7 +271,8 @@ class Run:
             if not (self.folder/name).exists():
                 raise InputError(f'{folder}: not a run, for it has no {name}; name a folder that histo_train made')
     def _csv(self, name):
-        return pd.read_csv(self.folder/name, dtype=dict(id=str, slide=str), keep_default_na=False, na_values=dict(slide='', row=''))
+        return pd.read_csv(self.folder/name, dtype=dict(id=str, slide=str), keep_default_na=False,
+                           na_values=dict(slide='', row=''))
     @property
     def metrics(self): return json.loads((self.folder/'metrics.json').read_text(encoding='utf-8'))
     @property
@@ -412,8 +416,9 @@ def write_comparison(
     table = compare(y, models, slide).reset_index()
     write_csv(folder/'comparison.csv', table)
     save_png(plot_compare(y, models, slide), folder/'compare.png')
-    return dict(compare=('In numbers', ('Differences of AUC, their z and p are paired, and against the first. specificity_at_sens is at 99 % '
-                                         'sensitivity, each model with a threshold of its own on these patches.'), table))
+    words = ('Differences of AUC, their z and p are paired, and against the first. specificity_at_sens is at 99 % '
+             'sensitivity, each model with a threshold of its own on these patches.')
+    return dict(compare=('In numbers', words, table))
 
 # %% ../nbs/65_run.ipynb #01c39ae9
 def evaluate_run(
