@@ -63,8 +63,8 @@ CAPTIONS = {
     'slides': ('Slides', 'Sensitivity at the threshold, slide by slide, the worst on top; dashed, all together. An '
                          'average hides where a model fails.'),
     'reasons': ('Where it looks', 'Means over tumours that were found: which cells speak for tumor (Grad-CAM, where '
-                                  'the network has a layer for it), and how far the probability falls where a ninth of the '
-                                  'patch is hidden. The frame is the centre, which the label is about.'),
+                                  'the network has a layer for it), and how far the probability falls where a ninth '
+                                  'of the patch is hidden. The frame is the centre, which the label is about.'),
     'agreement': ('Doubt', 'A turned patch is the same tissue: where its eight views disagree, more calls should be '
                            'wrong.'),
     'compare': ('Comparison', 'Several models on the same patches.'),
@@ -218,7 +218,8 @@ def temperature_words(
     own = ', which flatters, since it was fitted on these very patches' if told['fitted_on'] == measured_on else ''
     return (f"The log-odds are divided by a temperature of {told['value']:.3g}, fitted on {told['fitted_on']}. On "
             f"these patches that takes the log loss from {told['log_loss_before']:.4f} to "
-            f"{told['log_loss_after']:.4f} and the calibration error from {told['ece_before']:.4f} to {told['ece_after']:.4f}: here {helps}{own}.")
+            f"{told['log_loss_after']:.4f} and the calibration error from {told['ece_before']:.4f} to "
+            f"{told['ece_after']:.4f}: here {helps}{own}.")
 
 # %% ../nbs/60_report.ipynb #e6e818c7
 def metric_tables(
