@@ -272,7 +272,7 @@ class Run:
                 raise InputError(f'{folder}: not a run, for it has no {name}; name a folder that histo_train made')
     def _csv(self, name):
         return pd.read_csv(self.folder/name, dtype=dict(id=str, slide=str), keep_default_na=False,
-                           na_values=dict(slide='', row=''))
+                           na_values=dict(slide=''))
     @property
     def metrics(self): return json.loads((self.folder/'metrics.json').read_text(encoding='utf-8'))
     @property
