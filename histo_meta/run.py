@@ -121,6 +121,7 @@ def _reason_table(r):
 def _tables(y, p, slide, subgroup, point, errors, reasons):
     "Tables of an evaluation, by their names in `report.STORY`"
     shown = errors.drop(columns=['row'], errors='ignore').assign(path=errors.path.map(os.path.basename)).head(20)
+    if (shown.path.map(lambda path: Path(path).stem) == shown.id).all(): shown = shown.drop(columns='id')
     words = (f'The worst {len(shown)} of {((p>=.5) != y).sum():,} that are called wrongly at 0.5; '
              f'errors.csv holds {len(errors)}.')
     tables = dict(mistakes=('The worst of them', words, shown))
