@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from sklearn.neural_network import MLPClassifier
 
-from histo_meta.mnist import Network, fit, load_mnist
+from histo_meta.mnist import Network, fit
+from histo_meta.mnist_data import load_mnist
 
 SIZES = (784, 500, 300, 10)
 SHARE = 5  # an epoch of 60,000 digits is this many times what is timed

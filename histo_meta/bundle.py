@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from .base import *
 from .core import *
 from .data import *
-from .loader import Enhance
+from .transforms import Enhance
 from .stain import enhance
 
 # %% ../nbs/40_bundle.ipynb #31424601
@@ -91,12 +91,12 @@ def save_bundle(
     **more, # More to keep in config.json, such as `temperature`
 )->Path: # The folder
     "Write the model of `learn` as a bundle, without pickle"
-    folder,config,state = check_new(folder), learner_config(learn) | more, _state(learn.model)
+    folder,config,state = check_absent(folder), learner_config(learn) | more, _state(learn.model)
     if _shapes(state) != _shapes(build_model(config['arch']).state_dict()):
         raise InputError(f"the learner's network is not the plain one of {config['arch']}, "
                          'so a bundle could not rebuild it')
     weights = safetensors.torch.save(state)
-    with write_beside(folder) as part:
+    with atomic_path(folder) as part:
         part.mkdir()
         (part/'model.safetensors').write_bytes(weights)
         write_json(part/'config.json', config | dict(hash=bundle_hash(config, weights)))

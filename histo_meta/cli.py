@@ -101,9 +101,9 @@ def histo_mnist(
     lr:float=.05, # Highest learning rate
     seed:int=0, # Decides initialisation and order
     out:str=None, # New folder for weights, history, figures and metrics.json
-    distort:bool=False, # Train on distorted digits
+    augment:bool=False, # Train on distorted digits (data augmentation)
     download:bool=False, # Download MNIST into the folder `data` first
 ):
     "Train a feed-forward network written in NumPy on handwritten digits"
     from histo_meta.mnist_run import mnist_run
-    mnist_run(data, hidden, epochs, lr, seed, out, distort, download, bar=True)
+    mnist_run(data, hidden, epochs, lr, seed, out, augment, download, bar=True)

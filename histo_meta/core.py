@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MIN_SLIDES', 'LRFind', 'RandomPatchSplitter', 'SlideSplitter', 'FolderSplitter', 'split_table', 'PatchBlock',
-           'patch_block', 'patch_stats', 'patch_tfms', 'default_workers', 'patch_dls', 'find_arch', 'Bfloat16',
-           'fast_callbacks', 'KeepHistory', 'patch_learner', 'find_lr', 'plot_lr_find', 'fit_patches', 'train_learner']
+           'patch_block', 'patch_stats', 'patch_tfms', 'default_num_workers', 'patch_dls', 'find_arch', 'Bfloat16',
+           'fast_callbacks', 'KeepHistory', 'patch_learner', 'lr_find', 'plot_lr_find', 'fit_patches', 'train_learner']
 
 # %% ../nbs/30_core.ipynb #e4be6908
 import difflib, multiprocessing, os, tempfile
@@ -32,7 +32,7 @@ from fastcore.meta import delegates
 from . import stain
 from .base import *
 from .data import *
-from .loader import *
+from .transforms import *
 
 # %% ../nbs/30_core.ipynb #8c876f91
 def RandomPatchSplitter(
@@ -155,11 +155,11 @@ def patch_tfms(
     augment:bool=True, # Turn and mirror the training patches
 )->list: # fastai batch transforms
     "What happens to a batch before the network sees it"
-    symmetries = [SquareSymmetries()] if augment else []
+    symmetries = [ExactDihedral()] if augment else []
     return [*([enhance] if enhance else []), *symmetries, Normalize.from_stats(*stats, cuda=False)]
 
 # %% ../nbs/30_core.ipynb #b55591ec
-def default_workers()->int: # Processes that read patches
+def default_num_workers()->int: # Processes that read patches
     "One for each core, eight at most; none where processes are not forked, since fastai's pipelines cannot be sent"
     return min(8, os.cpu_count()) if multiprocessing.get_start_method() == 'fork' else 0
 
@@ -175,7 +175,7 @@ def patch_dls(
     stats='imagenet', # 'imagenet', 'data' (measured on the training side), or (means, standard deviations)
     enhance=None, # `Enhance(contrast, brightness)`; None leaves the colours as they are
     augment:bool=True, # Turn and mirror the training patches
-    workers:int=None, # Processes that read patches; `default_workers()` by default
+    workers:int=None, # Processes that read patches; `default_num_workers()` by default
     device=None, # The GPU if there is one, by default
 ): # fastai `DataLoaders`, with the facts of how they were made in `facts`
     "`DataLoaders` of labelled patches"
@@ -187,7 +187,7 @@ def patch_dls(
         stats = imagenet_stats if stats == 'imagenet' else patch_stats(table[table.split=='train'], size, enhance)
     block = patch_block(size, FolderSplitter(), patch_tfms(stats, enhance, augment))
     dls = block.dataloaders(table, bs=min(bs, int((table.split=='train').sum())), device=device,
-                            num_workers=default_workers() if workers is None else workers)
+                            num_workers=default_num_workers() if workers is None else workers)
     dls.facts = dict(source=attrs.get('source', ''), layout=attrs.get('layout', ''), split=table.attrs['split'],
                      size=size, valid=valid, seed=seed, skipped=attrs.get('skipped', []),
                      resized=attrs.get('resized', 0))
@@ -272,7 +272,7 @@ def patch_learner(
 # %% ../nbs/30_core.ipynb #f0283878
 LRFind = namedtuple('LRFind', 'lr rates losses')
 
-def find_lr(
+def lr_find(
     learn:Learner,
     num_it:int=None, # Batches to try; one pass over the data by default, but 40 to 100
 )->LRFind: # (suggested rate, rates tried, smoothed losses); kept in `learn.lr_found`
@@ -288,11 +288,11 @@ def find_lr(
 # %% ../nbs/30_core.ipynb #4ccb954c
 @theme()
 def plot_lr_find(
-    found:LRFind, # From `find_lr`
+    found:LRFind, # From `lr_find`
     ax=None, # Matplotlib `Axes` to draw on
 ):
     "Loss against learning rate, with the suggestion; returns the `Axes`"
-    ax,end = new_axes(ax, (4.5, 3)), max(len(found.rates)-5, 1)
+    ax,end = get_ax(ax, (4.5, 3)), max(len(found.rates)-5, 1)
     ax.plot(found.rates[:end], found.losses[:end])
     ax.axvline(found.lr, color=COLORS['tumor'], ls='--', label=f'suggested: {found.lr:.1e}')
     ax.set(xscale='log', xlabel='learning rate', ylabel='smoothed training loss', title='Learning rate finder')
@@ -303,10 +303,10 @@ def plot_lr_find(
 def fit_patches(
     learn:Learner,
     epochs:int=5, # Passes over the data in which all layers learn; one more before, for the head, if pretrained
-    lr:float=None, # Highest learning rate; the suggestion of `find_lr` by default
+    lr:float=None, # Highest learning rate; the suggestion of `lr_find` by default
 )->Learner: # The same learner
     "Train with one cycle: from scratch all layers at once, otherwise first the head"
-    lr = lr or find_lr(learn).lr
+    lr = lr or lr_find(learn).lr
     if learn.pretrained: learn.fine_tune(epochs, lr)
     else: learn.fit_one_cycle(epochs, lr)
     learn.lr_used = lr
@@ -317,7 +317,7 @@ def fit_patches(
 def train_learner(
     source, # A folder in any of the known layouts, or a patch table
     epochs:int=5, # Passes over the data in which all layers learn
-    lr:float=None, # Highest learning rate; the suggestion of `find_lr` by default
+    lr:float=None, # Highest learning rate; the suggestion of `lr_find` by default
     arch:str='resnet34', # A torchvision model, or 'timm/NAME'
     pretrained:bool=True, # Begin with ImageNet's weights; otherwise from scratch
     seed:int=42, # Decides split, initialisation and order

@@ -13,9 +13,8 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from .base import COLORS, InputError, new_axes, progress_bar, theme
-from .digits import Distort, confusion, download_mnist, load_bundled, load_mnist
-from .digits import plot_confusion, show_digits, show_mistakes
+from .base import COLORS, InputError, progress_bar, theme
+from .mnist_data import show_digits
 
 # %% ../nbs/05_mnist.ipynb #9989fbee
 class Layer:
@@ -50,10 +49,10 @@ class Linear(Layer):
         self.x, z = x, self.room('z', x, len(self.b))
         return np.add(np.matmul(x, self.W, out=z), self.b, out=z)
 
-    def backward(self, dz, want_dx=True): # `want_dx`: go on to the gradient of the inputs?
+    def backward(self, dz, needs_input_grad=True): # `needs_input_grad`: go on to the gradient of the inputs?
         np.matmul(self.x.T, dz, out=self.dW)
         np.sum(dz, axis=0, out=self.db)
-        if want_dx: return np.matmul(dz, self.W.T, out=self.room('dx', dz, len(self.W)))
+        if needs_input_grad: return np.matmul(dz, self.W.T, out=self.room('dx', dz, len(self.W)))
 
 # %% ../nbs/05_mnist.ipynb #18a667d7
 class ReLU(Layer):
@@ -117,7 +116,7 @@ class Network:
 
     def backward(self, dz):
         for layer in self.layers[:0:-1]: dz = layer.backward(dz)
-        self.layers[0].backward(dz, want_dx=False)
+        self.layers[0].backward(dz, needs_input_grad=False)
 
     def __repr__(self):
         bend = type(self.layers[1]).__name__ if len(self.layers) > 1 else 'no bend'

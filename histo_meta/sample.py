@@ -21,7 +21,7 @@ import numpy as np
 from fastcore.basics import patch
 from scipy import ndimage
 
-from .base import CENTRE, PATCH, InputError, centre_box, check_new, progress_bar, write_beside
+from .base import CENTRE, PATCH, InputError, centre_box, check_absent, progress_bar, atomic_path
 from .stain import combine_stains, od_to_rgb
 
 # %% ../nbs/15_sample.ipynb #6446c2a6
@@ -515,8 +515,8 @@ def make_sample(
 )->Path: # The folder
     "Write a synthetic data set in the layout of Kaggle's Histopathologic Cancer Detection"
     _check_counts(n, slides, seed)
-    dest, n_test, test_slides = check_new(dest), max(1, n//10), max(1, slides//10)
-    with progress_bar(n + n_test, 'making patches', disable=not progress) as bar, write_beside(dest) as part:
+    dest, n_test, test_slides = check_absent(dest), max(1, n//10), max(1, slides//10)
+    with progress_bar(n + n_test, 'making patches', disable=not progress) as bar, atomic_path(dest) as part:
         train = _write_patches(part/'train', iter_patches(n, slides, seed), bar)
         test = _write_patches(part/'test', iter_patches(n_test, test_slides, seed, first=slides), bar)
         _write_csv(part/'train_labels.csv', ('id', 'label'), [row[:2] for row in train])
