@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Layer', 'Linear', 'ReLU', 'Tanh', 'Sigmoid', 'Network', 'softmax', 'softmax_cross_entropy', 'loss_and_grads',
            'numeric_grad', 'gradient_check', 'SGD', 'batches', 'lr_find', 'one_cycle', 'train_epoch', 'predict',
-           'evaluate', 'fit', 'plot_history', 'plot_weights']
+           'validate', 'fit', 'plot_history', 'plot_weights']
 
 # %% ../nbs/05_mnist.ipynb #c76c592c
 import copy, math, time
@@ -18,17 +18,16 @@ from .mnist_data import show_digits
 
 # %% ../nbs/05_mnist.ipynb #9989fbee
 class Layer:
-    "A step of the network; keeps the arrays of its results from batch to batch"
-    def room(self,
-        key:str, # What the array is for
-        like:np.ndarray, # Array of the batch, for the number of rows and the dtype
-        width:int=None, # Number of columns; that of `like` by default
-    )->np.ndarray: # Its content is left over from the batch before
-        "An array of one row for every row of `like`, the same memory every time"
-        kept, width = getattr(self, key, None), width or like.shape[1]
-        if kept is None or len(kept) < len(like) or (kept.shape[1], kept.dtype) != (width, like.dtype):
-            setattr(self, key, np.empty((len(like), width), like.dtype))
-        return getattr(self, key)[:len(like)]
+    "A step of the network; keeps its arrays from batch to batch in `buffers`"
+    def __init__(self): self.buffers = {}
+
+    def _buffer(self, key, n, width, dtype):
+        "An array of `n` rows that is allocated once and used for every batch"
+        kept = self.buffers.get(key)
+        if kept is None or len(kept) < n or (kept.shape[1], kept.dtype) != (width, dtype):
+            kept = np.empty((n, width), dtype)
+            self.buffers[key] = kept
+        return kept[:n]
 
 # %% ../nbs/05_mnist.ipynb #808a6451
 class Linear(Layer):
@@ -37,54 +36,55 @@ class Linear(Layer):
         n_in:int, # Inputs of every neuron
         n_out:int, # Neurons
         rng, # NumPy `Generator` that the weights are drawn from
-        gain:float=2., # Variance of a weight times `n_in`
+        var_scale:float=2., # Variance of a weight times `n_in`
         dtype=np.float32, # float32 to train, float64 to check
     ):
-        self.W = (rng.standard_normal((n_in, n_out)) * math.sqrt(gain/n_in)).astype(dtype)
+        super().__init__()
+        self.W = (rng.standard_normal((n_in, n_out)) * math.sqrt(var_scale/n_in)).astype(dtype)
         self.b = np.zeros(n_out, dtype)
         self.dW, self.db = np.empty_like(self.W), np.empty_like(self.b)
         self.params, self.grads = (self.W, self.b), (self.dW, self.db)
 
     def forward(self, x):
-        self.x, z = x, self.room('z', x, len(self.b))
+        self.x, z = x, self._buffer('z', len(x), len(self.b), x.dtype)
         return np.add(np.matmul(x, self.W, out=z), self.b, out=z)
 
     def backward(self, dz, needs_input_grad=True): # `needs_input_grad`: go on to the gradient of the inputs?
         np.matmul(self.x.T, dz, out=self.dW)
         np.sum(dz, axis=0, out=self.db)
-        if needs_input_grad: return np.matmul(dz, self.W.T, out=self.room('dx', dz, len(self.W)))
+        if needs_input_grad: return np.matmul(dz, self.W.T, out=self._buffer('dx', len(dz), len(self.W), dz.dtype))
 
 # %% ../nbs/05_mnist.ipynb #18a667d7
 class ReLU(Layer):
     "A = max(Z, 0)"
-    gain = 2.
+    var_scale = 2.
     def forward(self, z):
-        return np.maximum(z, 0, out=self.room('a', z))
+        return np.maximum(z, 0, out=self._buffer('a', *z.shape, z.dtype))
 
     def backward(self, da):
-        dz = np.greater(self.a[:len(da)], 0, out=self.room('dz', da))
+        dz = np.greater(self.buffers['a'][:len(da)], 0, out=self._buffer('dz', *da.shape, da.dtype))
         return np.multiply(da, dz, out=dz)
 
 # %% ../nbs/05_mnist.ipynb #8c95a721
 class Tanh(Layer):
     "A = tanh Z"
-    gain = 1.
+    var_scale = 1.
     def forward(self, z):
-        return np.tanh(z, out=self.room('a', z))
+        return np.tanh(z, out=self._buffer('a', *z.shape, z.dtype))
 
     def backward(self, da):
-        a, dz = self.a[:len(da)], self.room('dz', da)
+        a, dz = self.buffers['a'][:len(da)], self._buffer('dz', *da.shape, da.dtype)
         return np.multiply(np.subtract(1, np.multiply(a, a, out=dz), out=dz), da, out=dz)
 
 class Sigmoid(Layer):
     "A = 1 / (1 + exp(-Z))"
-    gain = 1.
+    var_scale = 1.
     def forward(self, z):
-        a = np.tanh(np.multiply(z, .5, out=self.room('a', z)), out=self.a[:len(z)])
+        a = np.tanh(np.multiply(z, .5, out=self._buffer('a', *z.shape, z.dtype)), out=self.buffers['a'][:len(z)])
         return np.multiply(np.add(a, 1, out=a), .5, out=a)
 
     def backward(self, da):
-        a, dz = self.a[:len(da)], self.room('dz', da)
+        a, dz = self.buffers['a'][:len(da)], self._buffer('dz', *da.shape, da.dtype)
         return np.multiply(np.multiply(np.subtract(1, a, out=dz), a, out=dz), da, out=dz)
 
 # %% ../nbs/05_mnist.ipynb #ce0aa8e1
@@ -99,14 +99,14 @@ class Network:
         dtype=np.float32, # float32 to train, float64 to check
     ):
         rng, self.sizes, self.mean, self.std, self.dtype = np.random.default_rng(seed), tuple(sizes), mean, std, dtype
-        gains = [act.gain]*(len(sizes)-2) + [.1]
+        gains = [act.var_scale]*(len(sizes)-2) + [.1]
         self.linears = [Linear(m, n, rng, g, dtype) for m, n, g in zip(sizes, sizes[1:], gains)]
         self.layers = [layer for linear in self.linears for layer in (linear, act())][:-1]
         self.params = [p for linear in self.linears for p in linear.params]
         self.grads = [g for linear in self.linears for g in linear.grads]
         self.names = [f'{k}{i}' for i in range(1, len(sizes)) for k in 'Wb']
 
-    def scale(self, images):
+    def normalize(self, images):
         x = np.subtract(images.reshape(len(images), -1), self.mean, dtype=self.dtype)
         return np.divide(x, self.std, out=x, dtype=self.dtype)
 
@@ -234,7 +234,7 @@ def lr_find(
 )->tuple: # Learning rates, smoothed losses, suggested peak learning rate
     "Raise the learning rate exponentially until the loss takes off"
     net, rng = copy.deepcopy(net), np.random.default_rng(seed)
-    x, opt, losses, mean = net.scale(images), SGD(net), [], 0.
+    x, opt, losses, mean = net.normalize(images), SGD(net), [], 0.
     lrs = np.geomspace(lo, hi, steps)
     for i, lr in enumerate(lrs):
         take = rng.integers(0, len(x), bs)
@@ -246,14 +246,15 @@ def lr_find(
 
 # %% ../nbs/05_mnist.ipynb #f9b27fbe
 def one_cycle(
-    done:float, # Share of the training that is over, 0 to 1
-    lr:float, # Learning rate at the peak
-    warm:float=.25, # Share of the training that goes up
-    div:float=25., # The first learning rate is lr/div
-    div_final:float=1e5, # The last one is lr/div_final
+    pct:float, # How much of the training is over, 0 to 1
+    lr_max:float, # Learning rate at the peak
+    pct_start:float=.25, # How much of the training warms up
+    div:float=25., # The first learning rate is lr_max/div
+    div_final:float=1e5, # The last one is lr_max/div_final
 )->float: # Learning rate of the next step
-    "Up along a cosine from lr/div to lr, and down along another to lr/div_final"
-    start, end, t = (lr/div, lr, done/warm) if done < warm else (lr, lr/div_final, (done-warm)/(1-warm))
+    "Up along a cosine from lr_max/div to lr_max, and down along another to lr_max/div_final"
+    if pct < pct_start: start, end, t = lr_max/div, lr_max, pct/pct_start
+    else: start, end, t = lr_max, lr_max/div_final, (pct-pct_start)/(1-pct_start)
     return start + (end - start)*(1 - math.cos(math.pi*t))/2
 
 # %% ../nbs/05_mnist.ipynb #ab521972
@@ -285,9 +286,9 @@ def predict(
     bs:int=1000, # Digits at a time
 )->np.ndarray: # Probabilities, (n, classes)
     "What the network makes of `images`"
-    return np.concatenate([softmax(net.forward(net.scale(images[i:i+bs]))) for i in range(0, len(images), bs)])
+    return np.concatenate([softmax(net.forward(net.normalize(images[i:i+bs]))) for i in range(0, len(images), bs)])
 
-def evaluate(
+def validate(
     net:Network, # Trained or not
     images:np.ndarray, # Digits as in the file
     labels:np.ndarray, # Their classes
@@ -296,7 +297,7 @@ def evaluate(
     "Mean loss and share of digits that are right"
     loss = right = 0
     for i in range(0, len(images), bs):
-        z, y = net.forward(net.scale(images[i:i+bs])), labels[i:i+bs]
+        z, y = net.forward(net.normalize(images[i:i+bs])), labels[i:i+bs]
         loss += softmax_cross_entropy(z, y)[0]*len(y)
         right += (z.argmax(1) == y).sum()
     return dict(loss=float(loss/len(images)), accuracy=float(right/len(images)))
@@ -307,25 +308,25 @@ def fit(
     images:np.ndarray, # Digits as in the file, (n, side, side)
     labels:np.ndarray, # Their classes, (n,)
     epochs:int=20, # Times through all digits
-    lr:float=.05, # Learning rate at the peak of the cycle
+    lr_max:float=.05, # Learning rate at the peak of the cycle
     bs:int=64, # Digits in a batch
     mom:float=.9, # Momentum
     wd:float=5e-3, # Weight decay
     seed:int=0, # Decides the order of the digits
-    test:tuple=None, # (images, labels) to measure after each epoch
+    valid:tuple=None, # (images, labels) to validate on after each epoch
     augment=None, # As for `train_epoch`
     bar:bool=False, # Show a progress bar on standard error
 )->dict: # `loss` and `lr` of each batch; `epochs`, one dict each, with the `seconds` spent training
     "Train with `SGD` and `one_cycle`"
-    x, opt, rng = net.scale(images), SGD(net, mom, wd), np.random.default_rng(seed)
+    x, opt, rng = net.normalize(images), SGD(net, mom, wd), np.random.default_rng(seed)
     steps, log = math.ceil(len(x)/bs), dict(loss=[], epochs=[])
-    log['lr'] = [one_cycle(i/(epochs*steps), lr) for i in range(epochs*steps)]
+    log['lr'] = [one_cycle(i/(epochs*steps), lr_max) for i in range(epochs*steps)]
     with progress_bar(epochs*len(x), 'training', 'digits') if bar else nullcontext() as shown:
         for epoch in range(epochs):
             start = time.perf_counter()
             losses = train_epoch(opt, x, labels, log['lr'][epoch*steps:][:steps], bs, rng, augment, shown)
             figures = dict(epoch=epoch+1, seconds=time.perf_counter()-start, loss=float(np.mean(losses)))
-            if test: figures |= {f'test_{k}': v for k, v in evaluate(net, *test).items()}
+            if valid: figures |= {f'valid_{k}': v for k, v in validate(net, *valid).items()}
             log['loss'] += losses
             log['epochs'].append(figures)
     return log
@@ -335,20 +336,20 @@ def fit(
 def plot_history(
     log:dict, # What `fit` returned
 ):
-    "Loss by batch, smoothed, beside the errors on the test digits where they were measured"
+    "Loss by batch, smoothed, beside the errors on the validation digits where they were measured"
     import matplotlib.pyplot as plt
     epochs, per_epoch = log['epochs'], len(log['loss'])/len(log['epochs'])
-    at, tested = [e['epoch'] for e in epochs], 'test_loss' in epochs[0]
+    at, tested = [e['epoch'] for e in epochs], 'valid_loss' in epochs[0]
     window = min(len(log['loss']), max(1, int(per_epoch/4)))
     smooth = np.convolve(log['loss'], np.ones(window)/window, 'valid')
     left, *right = plt.subplots(1, 1+tested, figsize=(4.2*(1+tested), 2.8), squeeze=False)[1][0]
     left.plot((np.arange(len(smooth)) + window)/per_epoch, smooth, label='training')
     left.set(xlabel='epoch', ylabel='loss', yscale='log', title='Loss')
     if tested:
-        left.plot(at, [e['test_loss'] for e in epochs], 'o-', ms=3, label='test')
+        left.plot(at, [e['valid_loss'] for e in epochs], 'o-', ms=3, label='validation')
         left.legend()
-        right[0].plot(at, [100*(1 - e['test_accuracy']) for e in epochs], 'o-', ms=3, color=COLORS['tumor'])
-        right[0].set(xlabel='epoch', ylabel='% wrong', ylim=(0, None), title='Errors on the test digits')
+        right[0].plot(at, [100*(1 - e['valid_accuracy']) for e in epochs], 'o-', ms=3, color=COLORS['accent'])
+        right[0].set(xlabel='epoch', ylabel='% wrong', ylim=(0, None), title='Errors on the validation digits')
     return left
 
 # %% ../nbs/05_mnist.ipynb #dd3604d3
