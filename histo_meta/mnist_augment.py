@@ -30,10 +30,10 @@ def _lerp(a, b, t):
     "Linear interpolation: `a` at t = 0, `b` at t = 1"
     return a + t*(b - a)
 
-# %% ../nbs/05b_mnist_augment.ipynb #b61cb959
+# %% ../nbs/05b_mnist_augment.ipynb #459fefcb
 def bilinear(
     x:np.ndarray, # Images as rows, (n, side**2)
-    at:np.ndarray, # float32, (n, 2, side**2): y and x to look at, pixels from the middle; overwritten
+    at:np.ndarray, # float32, (n, 2, side**2): y and x, pixels from the middle; overwritten
 )->np.ndarray: # (n, side**2)
     "Read every image at the places `at`"
     side = math.isqrt(x.shape[1])
@@ -62,14 +62,14 @@ def affine_matrix(
             [sy*sin, sx*(shear*sin + cos)]]
     return np.moveaxis(np.array(rows), 2, 0)
 
-# %% ../nbs/05b_mnist_augment.ipynb #d7f7fb11
+# %% ../nbs/05b_mnist_augment.ipynb #5864dcc0
 class AffineElastic:
     "Random affine and elastic distortions of a batch, for `augment` of `fit`"
     def __init__(self,
         side:int=28, # Pixels along the side of an image
         rotate:float=10., # Largest rotation, degrees
-        scale:float=.1, # Largest change of size along y and along x, a fraction: 0.1 is 0.9 to 1.1
-        shear:float=.1, # Largest shear, a fraction: 0.1 moves the left and right edges by 5% of the side
+        scale:float=.1, # Largest change of size along y and x; 0.1 is from 0.9 to 1.1 times
+        shear:float=.1, # Largest shear; 0.1 moves the left and right edges by 5% of the side
         shift:float=.035, # Largest shift, a fraction of the side
         elastic:float=.021, # Standard deviation of the bending, a fraction of the side
         knots:int=7, # Bumps along the side; more of them bend more finely

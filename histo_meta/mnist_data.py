@@ -34,7 +34,7 @@ def _idx_shape(raw):
     if len(raw) < 4 + 4*ndim: return None
     return tuple(np.frombuffer(raw, '>u4', count=ndim, offset=4).tolist())
 
-# %% ../nbs/05a_mnist_data.ipynb #804833ae
+# %% ../nbs/05a_mnist_data.ipynb #c70c17af
 def read_idx(
     path, # An idx file of labels or images, plain or gzipped
 )->np.ndarray: # uint8, in the shape that the header states
@@ -46,7 +46,8 @@ def read_idx(
     found = len(raw) - start
     expected = math.prod(shape)
     if found != expected:
-        raise InputError(f'{path}: {found:,} bytes of data, but its header says {expected:,}; {_AGAIN}')
+        problem = f'{found:,} bytes of data, but its header says {expected:,}'
+        raise InputError(f'{path}: {problem}; {_AGAIN}')
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 # %% ../nbs/05a_mnist_data.ipynb #67b1ff00
@@ -65,18 +66,18 @@ def _find(path, name):
     "The first of those places that exists; None if there is none"
     return next((p for p in _candidates(path, name) if p.exists()), None)
 
-# %% ../nbs/05a_mnist_data.ipynb #4d423e16
+# %% ../nbs/05a_mnist_data.ipynb #ca605019
 def _check_digits(path, images, labels):
     "Raise an `InputError` if these cannot be MNIST's images and labels"
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or not len(labels):
-        raise InputError(f'{path}: images of shape {images.shape} and labels of shape {labels.shape}; '
-                         'expected (n, 28, 28) and (n,)')
+        raise InputError(f'{path}: images {images.shape} and labels {labels.shape} '
+                         f'should be (n, 28, 28) and (n,); {_AGAIN}')
     if images.min() == images.max():
-        raise InputError(f'{path}: all pixels are {images.max()}, so these are not digits; {_AGAIN}')
+        raise InputError(f'{path}: all pixels are {images.max()}, these are no digits; {_AGAIN}')
     if labels.max() > 9:
         raise InputError(f'{path}: a label is {labels.max()}, but digits go from 0 to 9; {_AGAIN}')
 
-# %% ../nbs/05a_mnist_data.ipynb #e897e9d3
+# %% ../nbs/05a_mnist_data.ipynb #c435c0d3
 def load_mnist(
     path, # Folder with the four idx files, plain or gzipped
 )->tuple: # Training images and labels, test images and labels: uint8, (n, 28, 28) and (n,)
@@ -84,13 +85,14 @@ def load_mnist(
     paths = [_find(Path(path), name) for name in MNIST_FILES]
     for name, found in zip(MNIST_FILES, paths):
         if found is None:
-            raise InputError(f'{path}: no {name}[.gz] in it; give the folder with the four MNIST files')
+            raise InputError(f'{path}: no {name}[.gz] in it; '
+                             'give the folder with the four MNIST files')
     x, y, x_test, y_test = map(read_idx, paths)
     _check_digits(path, x, y)
     _check_digits(path, x_test, y_test)
     return x, y, x_test, y_test
 
-# %% ../nbs/05a_mnist_data.ipynb #19894710
+# %% ../nbs/05a_mnist_data.ipynb #2ed0e446
 def download_mnist(
     dest, # Folder to keep it in
     mirror:str=None, # Address to download from, ending in /; torchvision's mirrors by default
@@ -105,7 +107,8 @@ def download_mnist(
     try: return Path(source(dest, download=True).raw_folder)
     except (RuntimeError, OSError) as e:
         why = str(e).splitlines()[0].rstrip(':')
-        raise InputError(f'{dest}: MNIST could not be downloaded ({why}); check the connection') from e
+        raise InputError(f'{dest}: MNIST could not be downloaded ({why}); '
+                         'check the connection') from e
 
 # %% ../nbs/05a_mnist_data.ipynb #1a0c399b
 def load_bundled(
@@ -139,15 +142,14 @@ def show_digits(
         ax.set_title(title, loc='center', fontsize=8, fontweight='normal')
     return axs.flat[0]
 
-# %% ../nbs/05a_mnist_data.ipynb #e29835f7
+# %% ../nbs/05a_mnist_data.ipynb #2b5a9215
 @theme()
 def plot_digit_confusion(
     counts:np.ndarray, # Counts (classes, classes), from `sklearn.metrics.confusion_matrix`
     ax=None, # Matplotlib `Axes` to draw on; a new one by default
 ): # The `Axes`
     "Plot a confusion matrix: correct predictions in blue, misclassified digits in orange"
-    ax = get_ax(ax, (4.6, 4.4))
-    k = len(counts)
+    ax, k = get_ax(ax, (4.6, 4.4)), len(counts)
     diagonal = np.eye(k, dtype=bool)
     wrong = np.where(diagonal, 0, counts)
     ax.imshow(wrong, cmap='Oranges', vmin=0, vmax=max(1.4*wrong.max(), 1))

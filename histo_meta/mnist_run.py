@@ -131,24 +131,28 @@ def _write_run(out, net, log, metrics, images, labels):
         for name, ax in plots.items():
             if ax is not None: save_png(ax, part/f'{name}.png')
 
-# %% ../nbs/05c_mnist_run.ipynb #49ab13a5
+# %% ../nbs/05c_mnist_run.ipynb #ed4533af
 def _metrics(net, log, images, labels):
-    "Test accuracy and mean time of an epoch"
+    "Test accuracy, mean time of an epoch, and what they are about"
     seconds = float(np.mean([epoch['seconds'] for epoch in log['epochs']]))
-    return dict(test_accuracy=validate(net, images, labels)['accuracy'], seconds_per_epoch=seconds)
+    accuracy = validate(net, images, labels)['accuracy']
+    return dict(test_accuracy=accuracy, seconds_per_epoch=seconds,
+                test_digits=len(labels), sizes=net.sizes)
 
-def _time(seconds):
-    "Seconds or milliseconds as text"
-    return f'{seconds:.2f} s' if seconds >= 1 else f'{1000*seconds:.1f} ms'
+def _summary(metrics):
+    "Accuracy and time as text"
+    accuracy, seconds = metrics['test_accuracy'], metrics['seconds_per_epoch']
+    time = f'{seconds:.2f} s' if seconds >= 1 else f'{1000*seconds:.1f} ms'
+    return f"{accuracy:.2%} of {metrics['test_digits']:,} test digits correct, {time} an epoch"
 
-# %% ../nbs/05c_mnist_run.ipynb #11f3a0c8
+# %% ../nbs/05c_mnist_run.ipynb #20370a5d
 def mnist_run(
     data:str=None, # Folder with the four MNIST files; scikit-learn's bundled 8x8 digits by default
     hidden:tuple=(500, 300), # Neurons of each hidden layer; also as text, '500,300'
     epochs:int=20, # Passes over the training digits
     lr_max:float=.05, # Learning rate at the peak of the one-cycle schedule
     seed:int=0, # Decides the initial weights, the order of the digits and their augmentation
-    out:str=None, # New folder for weights, history, metrics and plots; nothing is written by default
+    out:str=None, # New folder for weights, metrics and plots; nothing is written by default
     augment:bool=False, # Use data augmentation, that is, distort the training digits at random?
     download:bool=False, # Download MNIST into the folder `data` first, unless it is there?
     bar:bool=False, # Show a progress bar on standard error?
@@ -161,10 +165,8 @@ def mnist_run(
     distort = AffineElastic(x.shape[1]) if augment else None
     log = fit(net, x, y, epochs, lr_max, seed=seed, augment=distort, bar=bar)
     metrics = _metrics(net, log, *test)
-    settings = dict(data=source, train_digits=len(y), test_digits=len(test[1]), sizes=net.sizes,
-                    epochs=epochs, lr_max=lr_max, seed=seed, augment=augment,
-                    inputs='(pixels as in the file - mean) / std')
-    if out is not None: _write_run(out, net, log, metrics | settings, *test)
-    print(f"{net} on {source}: {metrics['test_accuracy']:.2%} of {len(test[1]):,} test digits correct, "
-          f"{_time(metrics['seconds_per_epoch'])} an epoch")
-    return metrics | settings
+    metrics |= dict(data=source, train_digits=len(y), epochs=epochs, lr_max=lr_max, seed=seed)
+    metrics |= dict(augment=augment, inputs='(pixels as in the file - mean) / std')
+    if out is not None: _write_run(out, net, log, metrics, *test)
+    print(f'{net} on {source}: {_summary(metrics)}')
+    return metrics
