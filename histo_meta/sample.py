@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['MARGIN', 'SIDE', 'PATCH_BOX', 'CENTRE_BOX', 'KINDS', 'TUMOR_KINDS', 'Slide', 'make_slide', 'smooth_field',
-           'soft_edge', 'closeness', 'grow', 'Canvas', 'scatter', 'value_at', 'cells_in', 'scan', 'Layout', 'lay_out',
-           'fibres', 'paint_stroma', 'paint_mimic', 'paint_lymph', 'paint_tumor', 'fat_walls', 'cut_holes',
+           'soft_edge', 'closeness', 'grow', 'blurred', 'Canvas', 'scatter', 'value_at', 'cells_in', 'scan', 'Layout',
+           'lay_out', 'fibres', 'paint_stroma', 'paint_mimic', 'paint_lymph', 'paint_tumor', 'fat_walls', 'cut_holes',
            'draw_patch', 'centre_label', 'pick_kind', 'iter_patches', 'sample_patches', 'patch_id', 'tif_bytes',
            'make_sample']
 
 # %% ../nbs/15_sample.ipynb #ad987324
 import csv
 import hashlib
+import math
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,10 +52,12 @@ def make_slide(
 )->Slide:
     "Draw the stain, the scanner and the tumour of one slide"
     rng = np.random.default_rng(seed)
-    u, t = rng.uniform, rng.beta(.6, .6)
+    def u(lo, hi): return round(rng.uniform(lo, hi), 4)
+    t = rng.beta(.6, .6)
     stains = (1-t)*_POLES[0] + t*_POLES[1] + rng.normal(0, .02, (2, 3))
-    return Slide(stains=stains / np.linalg.norm(stains, axis=1, keepdims=True), dose=u([.8, .7], [1.2, 1.4]),
-                 white=u(.86, .985) + u(-.012, .012, 3), blur=u(.35, .7), sharpen=u(.3, 1.4), lymph=u(3, 3.6),
+    stains = stains / np.sqrt((stains**2).sum(1, keepdims=True))
+    dose, white = rng.uniform([.8, .7], [1.2, 1.4]), rng.uniform(.86, .985) + rng.uniform(-.012, .012, 3)
+    return Slide(stains=stains.round(4), dose=dose.round(4), white=white.round(4), blur=u(.35, .7), sharpen=u(.3, 1.4), lymph=u(3, 3.6),
                  radius=u(6.4, 8.8), spread=u(.1, .28), stretch=u(1.05, 1.6), dark=u(.5, 1.05), pale=u(.15, .7),
                  nucleolus=u(.1, .7), cyto=(u(.03, .16), u(.08, .3)))
 
@@ -66,11 +69,13 @@ CENTRE_BOX = (slice((SIDE-CENTRE)//2, (SIDE+CENTRE)//2),)*2
 _YX = np.mgrid[:SIDE, :SIDE].astype(np.float32)
 
 # %% ../nbs/15_sample.ipynb #6788fbff
+def _short(x, bits): return np.rint(x * 2**bits) / 2**bits
+
 @lru_cache
 def _bumps(scale):
     knots = np.arange(-scale, SIDE + 2*scale, scale)
     bumps = np.exp(-.5*((np.arange(SIDE)[:, None] - knots) / scale / .8)**2)
-    return (bumps / np.sqrt((bumps**2).sum(1, keepdims=True))).astype(np.float32)
+    return _short(bumps / np.sqrt((bumps**2).sum(1, keepdims=True)), 12)
 
 def smooth_field(
     rng, # NumPy random generator
@@ -78,7 +83,8 @@ def smooth_field(
 )->np.ndarray: # (SIDE, SIDE) float32, mean about 0 and standard deviation about 1
     "Random smooth hills and valleys"
     bumps = _bumps(scale)
-    return bumps @ rng.standard_normal((bumps.shape[1],)*2, dtype=np.float32) @ bumps.T
+    knots = _short(rng.standard_normal((bumps.shape[1],)*2), 16)
+    return (bumps @ knots @ bumps.T).astype(np.float32)
 
 def soft_edge(
     field, # Array that is positive inside
@@ -99,11 +105,12 @@ def closeness(
 )->np.ndarray: # (SIDE, SIDE): minus the uneven distance to the nearest seed, in about pixels
     "How soon a nest that grows from `seeds` reaches each pixel"
     far = np.full((SIDE, SIDE), np.inf, np.float32)
-    for y, x in seeds:
-        a, s = rng.uniform(0, np.pi), rng.uniform(1, 1.8)
+    for y, x in seeds.tolist():
+        angle, stretch = rng.uniform(0, np.pi), rng.uniform(1, 1.8)
+        sin, cos = math.sin(angle), math.cos(angle)
         dy, dx = _YX[0]-y, _YX[1]-x
-        along, across = dy*np.cos(a) + dx*np.sin(a), dx*np.cos(a) - dy*np.sin(a)
-        far = np.minimum(far, np.hypot(along/s, across))
+        along, across = (dy*cos + dx*sin)/stretch, dx*cos - dy*sin
+        far = np.minimum(far, np.sqrt(along*along + across*across))
     return -far + rough*smooth_field(rng, 8) + .8*smooth_field(rng, 3)
 
 # %% ../nbs/15_sample.ipynb #f911df4d
@@ -117,9 +124,9 @@ def _level(rng, kind, field):
     "The closeness at which growth stops"
     centre, u = np.sort(field[CENTRE_BOX].ravel())[::-1], rng.uniform
     if kind == 'fragment': return -u(8, 14)
-    if kind == 'outside': return centre[0] + u(1, 18)
+    if kind == 'outside': return float(centre[0]) + u(1, 18)
     lo, hi = dict(nest=(.6, 1), border=(.2, .7), touch=(.01, .1))[kind]
-    return centre[int(u(lo, hi)*(len(centre)-1))] - (u(0, 20) if kind == 'nest' else 0)
+    return float(centre[int(u(lo, hi)*(len(centre)-1))]) - (u(0, 20) if kind == 'nest' else 0)
 
 def grow(
     rng, # NumPy random generator
@@ -132,6 +139,17 @@ def grow(
         touches = (field[CENTRE_BOX] > 0).any()
         if touches == (kind != 'outside') and (field[PATCH_BOX] > 0).sum() >= 100: return field
 
+# %% ../nbs/15_sample.ipynb #77a6a53d
+def blurred(
+    image, # (H, W) or (H, W, channels) float array
+    sigma:float, # Standard deviation of the Gaussian in pixels
+)->np.ndarray: # Same shape and kind
+    "Gaussian blur"
+    x = np.arange(1 + 2*int(4*sigma + .5)) - int(4*sigma + .5)
+    weights = np.exp(-.5*(x/sigma)**2)
+    weights = _short(weights/weights.sum(), 20)
+    return ndimage.correlate1d(ndimage.correlate1d(image, weights, 0), weights, 1)
+
 # %% ../nbs/15_sample.ipynb #e0b44147
 class Canvas:
     "Haematoxylin and eosin of a section, being painted"
@@ -139,7 +157,7 @@ class Canvas:
         rng, # NumPy random generator
     ):
         self.h, self.e, self.ink, self.cover = np.zeros((4, SIDE, SIDE), np.float32)
-        noise = ndimage.gaussian_filter(rng.standard_normal((SIDE, SIDE), dtype=np.float32), .8)
+        noise = blurred(rng.standard_normal((SIDE, SIDE)).astype(np.float32), .8)
         self.fine = np.clip(2.8*noise, -2, 2)
 
     def fill(self,
@@ -197,24 +215,25 @@ def _windows(yx, k):
     offset = [(p - yx[:, i:i+1]).astype(np.float32) for i, p in enumerate((y, x))]
     return y[:, :, None]*SIDE + x[:, None, :], inside, offset[0][:, :, None], offset[1][:, None, :]
 
-def _nuclei(dy, dx, angle, long, short, dent, phase):
+def _nuclei(dy, dx, sin, cos, long, short, dent_u, dent_v):
     "Distance from the middle of each nucleus, 1 at its edge"
-    u, v = (dx*np.cos(angle) + dy*np.sin(angle))/long, (dy*np.cos(angle) - dx*np.sin(angle))/short
+    u, v = (dx*cos + dy*sin)/long, (dy*cos - dx*sin)/short
     uu, vv = u*u, v*v
     rho2 = uu + vv
-    lobes = np.cos(phase)*u*(uu - 3*vv) + np.sin(phase)*v*(3*uu - vv)
-    return np.sqrt(rho2) + dent*lobes/np.maximum(rho2, .05)
+    lobes = dent_u*u*(uu - 3*vv) + dent_v*v*(3*uu - vv)
+    return np.sqrt(rho2) + lobes/np.maximum(rho2, .05)
 
 # %% ../nbs/15_sample.ipynb #082de159
 def _vary(rng, n, radius, spread, stretch, dark, pale, angle):
-    "Length, width, angle, dent, its phase, chromatin and paleness of `n` nuclei, each (n, 1, 1)"
+    "Length, width, sine and cosine of the angle, dent, chromatin and paleness of `n` nuclei, each (n, 1, 1)"
     r = np.minimum(radius*np.exp(rng.normal(0, spread, n)), MARGIN)
     s = np.sqrt(1 + (stretch-1)*rng.uniform(.3, 1.7, n))
     turn = rng.uniform(0, np.pi, n) if angle is None else angle + rng.normal(0, .25, n)
     dent, phase = rng.uniform(0, .04 + .4*spread, n), rng.uniform(0, 2*np.pi, n)
     dark = dark*np.exp(rng.normal(0, .12 + spread/2, n))
     pale = np.clip(pale + rng.normal(0, .12, n), 0, .9)
-    return [a.astype(np.float32)[:, None, None] for a in (r*s, r/s, turn, dent, phase, dark, pale)]
+    dents = dent*np.cos(phase), dent*np.sin(phase)
+    return [a.astype(np.float32)[:, None, None] for a in (r*s, r/s, np.sin(turn), np.cos(turn), *dents, dark, pale)]
 
 # %% ../nbs/15_sample.ipynb #ca39d8b1
 @patch
@@ -230,9 +249,10 @@ def stamp(self:Canvas,
 ):
     "Stain nuclei at `yx`"
     if not len(yx): return
-    long, short, turn, dent, phase, dark, pale = _vary(rng, len(yx), radius, spread, stretch, dark, pale, angle)
-    index, inside, dy, dx = _windows(yx, int(np.ceil(long.max()*1.1 + 1)))
-    rho = _nuclei(dy, dx, turn, long, short, dent, phase)
+    long, short, *turn_dent, dark, pale = _vary(rng, len(yx), radius, spread, stretch, dark, pale, angle)
+    index, inside, dy, dx = _windows(yx, math.ceil(float(long.max())*1.1 + 1))
+    sin, cos, *dents = turn_dent
+    rho = _nuclei(dy, dx, sin, cos, long, short, *dents)
     cover = soft_edge((1-rho)*short, 1.2)
     ink = cover*dark*(1 - pale*(1 - np.clip(rho*rho*rho, 0, 1)))
     seen = inside & (cover > 0)
@@ -247,10 +267,10 @@ def scan(
 )->np.ndarray: # (96, 96, 3) uint8
     "The section seen through the slide's scanner"
     dose = slide.dose*rng.uniform(.75, 1.3)*rng.uniform(.85, 1.15, 2)
-    light = od_to_rgb(combine_stains(dyes*dose.astype(np.float32), slide.stains))
+    light = od_to_rgb(combine_stains(dyes*dose, slide.stains)).astype(np.float32)
     blur = rng.uniform(.9, 1.4) if rng.random() < .06 else slide.blur*rng.uniform(.85, 1.15)
-    light = ndimage.gaussian_filter(light, (blur, blur, 0))
-    light += slide.sharpen*(light - ndimage.gaussian_filter(light, (1, 1, 0)))
+    light = blurred(light, blur)
+    light += slide.sharpen*(light - blurred(light, 1))
     grey = light.mean(-1, keepdims=True)
     light = (grey + ndimage.uniform_filter(light - grey, (3, 3, 0)))*slide.white
     light = light[PATCH_BOX] + rng.normal(0, .008, (PATCH, PATCH, 3))
@@ -287,8 +307,9 @@ def fibres(
 )->tuple: # Direction in radians, and (SIDE, SIDE) in 0..1, 1 in the middle of a bundle
     "Bent bundles of fibres"
     angle = rng.uniform(0, np.pi)
-    across = _YX[0]*np.cos(angle) - _YX[1]*np.sin(angle) + 8*smooth_field(rng, 24)
-    return angle, 1 - np.abs(np.sin(np.pi*(across/wave + .25*smooth_field(rng, 3) + .5*smooth_field(rng, 12))))
+    across = _YX[0]*math.cos(angle) - _YX[1]*math.sin(angle) + 8*smooth_field(rng, 24)
+    turns = across/wave + .25*smooth_field(rng, 3) + .5*smooth_field(rng, 12)
+    return angle, 1 - np.abs(np.sin(np.pi*turns.astype(float)).astype(np.float32))
 
 def paint_stroma(
     canvas, # `Canvas` to paint on
@@ -360,7 +381,8 @@ def fat_walls(
 )->np.ndarray: # (SIDE, SIDE) in 0..1, 1 in a wall; 0 outside the fat
     "Thin walls between fat cells"
     cells, pixels = scatter(rng, rng.uniform(26, 48)).astype(np.float32), fat > -.1
-    far = np.hypot(*(p[pixels][:, None] - cells[:, i] for i, p in enumerate(_YX)))
+    dy, dx = (p[pixels][:, None] - cells[:, i] for i, p in enumerate(_YX))
+    far = np.sqrt(dy*dy + dx*dx)
     nearest, second, third = np.partition(far, 2)[:, :3].T
     second, third = second - nearest, third - nearest
     walls, thin = np.zeros((SIDE, SIDE), np.float32), second*third/(second + third + 1e-6)
@@ -420,7 +442,7 @@ def pick_kind(
 )->str: # One of `KINDS`
     "The kind of a patch, in the shares of `KINDS` for any run of patches"
     golden = (5**.5 - 1)/2
-    step = (slide*golden**2 + i*golden) % 1
+    step = (slide*(1-golden) + i*golden) % 1
     edges = np.cumsum(list(KINDS.values()))
     return list(KINDS)[min(np.searchsorted(edges, step, 'right'), len(KINDS)-1)]
 
