@@ -149,36 +149,33 @@ COLORS = dict(normal='#0072B2', tumor='#D55E00',  # the two classes
               model='#0072B2', accent='#D55E00', other='#009E73', third='#CC79A7',  # anything else
               ink='#222222', muted='#8a8a8a', grid='#e3e3e3')
 
-# %% ../nbs/00_base.ipynb #0cb6199d
-def _rc():
-    "Matplotlib's settings for the look of this package"
-    from cycler import cycler
-    cycle = [COLORS[k] for k in ('model', 'accent', 'other', 'third', 'muted')]
-    return {
-        'font.size': 9.5,
-        'axes.titlesize': 10.5,
-        'axes.titleweight': 'bold',
-        'axes.titlelocation': 'left',
-        'axes.spines.top': False,
-        'axes.spines.right': False,
-        'axes.edgecolor': COLORS['muted'],
-        'axes.labelcolor': COLORS['ink'],
-        'axes.grid': True,
-        'axes.axisbelow': True,
-        'axes.prop_cycle': cycler(color=cycle),
-        'grid.color': COLORS['grid'],
-        'text.color': COLORS['ink'],
-        'legend.frameon': False,
-        'lines.linewidth': 1.8,
-        'figure.constrained_layout.use': True,
-        'image.cmap': 'gray'}
+# %% ../nbs/00_base.ipynb #ac3e772d
+_STYLE = {
+    'font.size': 9.5,
+    'axes.titlesize': 10.5,
+    'axes.titleweight': 'bold',
+    'axes.titlelocation': 'left',
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.edgecolor': COLORS['muted'],
+    'axes.labelcolor': COLORS['ink'],
+    'axes.grid': True,
+    'axes.axisbelow': True,
+    'grid.color': COLORS['grid'],
+    'text.color': COLORS['ink'],
+    'legend.frameon': False,
+    'lines.linewidth': 1.8,
+    'figure.constrained_layout.use': True,
+    'image.cmap': 'gray'}
 
-# %% ../nbs/00_base.ipynb #a9e0f8b6
+# %% ../nbs/00_base.ipynb #f4a1940d
 @contextmanager
 def theme():
     "Draw the block, or the decorated function, in the look of this package"
     import matplotlib.pyplot as plt
-    with plt.rc_context(_rc()): yield
+    from cycler import cycler
+    cycle = [COLORS[k] for k in ('model', 'accent', 'other', 'third', 'muted')]
+    with plt.rc_context({**_STYLE, 'axes.prop_cycle': cycler(color=cycle)}): yield
 
 # %% ../nbs/00_base.ipynb #aa18f1d1
 def get_ax(
