@@ -10,14 +10,11 @@ __all__ = ['cam_layer', 'centre_share', 'grad_cam', 'show_heatmaps', 'plot_mean_
 from typing import NamedTuple
 
 import numpy as np, pandas as pd, torch
-from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
 from .base import *
 from .bundle import *
 from .data import *
-from .intervals import wilson
-from .transforms import *
 
 # %% ../nbs/55_attribution.ipynb #28e3a489
 def _chain(module):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['predictions', 'write_csv', 'temperature_effect', 'write_explanations', 'write_evaluation', 'run_info', 'plot_loss',
-           'split_csv', 'text_hash', 'save_run', 'Run', 'load_run', 'summary', 'EpochLines', 'read_data', 'train_run',
-           'run_point', 'evaluation_info', 'write_comparison', 'evaluate_run', 'kaggle_submission', 'predict_run']
+           'split_csv', 'text_hash', 'save_run', 'Run', 'load_run', 'summary', 'EpochLines', 'train_run', 'run_point',
+           'evaluation_info', 'write_comparison', 'evaluate_run', 'kaggle_submission', 'predict_run']
 
 # %% ../nbs/65_run.ipynb #2fcc11d2
 import hashlib, json, os, sys
@@ -179,15 +179,16 @@ def run_info(
     config:dict, # Of its bundle
 )->dict: # Groups of facts, as `report.report_html` takes them
     "What is known about a training"
-    made,history = learn.dls.facts, learn.history
-    data = dict(source=Path(made['source']).name or 'a patch table', layout=made['layout'],
-                skipped=len(made['skipped']), skipped_ids=made['skipped'], resized=made['resized'],
+    dls, log = learn.dls, learn.training_log
+    patches, history = dls.patches, log.history
+    data = dict(source=Path(patches.source).name or 'a patch table', layout=patches.layout,
+                skipped=len(patches.skipped), skipped_ids=patches.skipped, resized=patches.resized,
                 slides='known' if table.slide.notna().all() else 'unknown')
-    split = dict(name=made['split'], shared=_shared(table), seed=made['seed'], **_side(table, 'train', 'train'),
+    split = dict(name=dls.split, shared=_shared(table), seed=dls.seed, **_side(table, 'train', 'train'),
                  **_side(table, 'valid', 'valid'))
     model = dict(arch=config['arch'], weights='pretrained on ImageNet' if learn.pretrained else 'from scratch',
                  size=config['size'], mpp=config['mpp'], parameters=sum(p.numel() for p in learn.model.parameters()),
-                 bs=learn.dls.bs, epochs=len(history), lr=getattr(learn, 'lr_used', None),
+                 bs=learn.dls.bs, epochs=len(history), lr=log.lr_max,
                  seconds=round(float(history.seconds.sum()), 1) if len(history) else None,
                  temperature=config['temperature'],
                  temperature_fitted_on=None if config['temperature'] == 1 else f'the held-out patches of {name}',
@@ -200,7 +201,7 @@ def run_info(
 # %% ../nbs/65_run.ipynb #ec4cfb74
 @theme()
 def plot_loss(
-    history:pd.DataFrame, # `learn.history`
+    history:pd.DataFrame, # `learn.training_log.history`
     ax=None, # Matplotlib `Axes` to draw on
 ):
     "Training and validation loss per epoch; returns the `Axes`"
@@ -231,9 +232,10 @@ def _write_training(learn, folder, table, temperature):
     split = split_csv(table)
     write_text(folder/'split.csv', split)
     save_bundle(learn, folder/'bundle', split_hash=text_hash(split), temperature=temperature)
-    write_csv(folder/'history.csv', learn.history)
-    if len(learn.history): save_png(plot_loss(learn.history), folder/'loss.png')
-    if hasattr(learn, 'lr_found'): save_png(plot_lr_find(learn.lr_found), folder/'lr_find.png')
+    write_csv(folder/'history.csv', learn.training_log.history)
+    if len(learn.training_log.history): save_png(plot_loss(learn.training_log.history), folder/'loss.png')
+    found = learn.training_log.lr_find
+    if found: save_png(plot_lr_find(found), folder/'lr_find.png')
     return load_bundle(folder/'bundle')[1]
 
 # %% ../nbs/65_run.ipynb #0b5f2814
@@ -241,13 +243,13 @@ def save_run(
     learn:Learner, # Trained, with the `DataLoaders` of `patch_dls`
     folder, # New folder for the run
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    workers:int=0, # Processes that read patches
+    num_workers:int=0, # Processes that read patches
     progress:bool=False, # Show a progress bar on standard error
 ): # The `Run`
     "Write everything that a training produced"
     folder = check_absent(folder)
     valid,predictor = learn.dls.valid.items, Predictor(learn, learn.dls.device)
-    logits = predictor.predict_logits(valid, workers, progress)
+    logits = predictor.predict_logits(valid, num_workers, progress)
     raw = predictor.probs(logits)
     predictor.config['temperature'] = _temperature((valid.label=='tumor').to_numpy(int), raw)
     table = pd.concat([learn.dls.train.items, valid])
@@ -257,7 +259,7 @@ def save_run(
         facts = run_info(learn, folder.name, table, config)
         facts |= dict(hashes=dict(bundle=config['hash'], split=config['split_hash']))
         metrics = write_evaluation(part, predictions(valid, predictor.probs(logits)), raw, predictor, facts,
-                                   tables=dict(epochs=('Epochs', 'Losses in nats.', learn.history)), n_boot=n_boot)
+                                   tables=dict(epochs=('Epochs', 'Losses in nats.', learn.training_log.history)), n_boot=n_boot)
         write_text(part/'bundle'/'README.md', model_card(facts, metrics))
     return Run(folder)
 
@@ -311,7 +313,7 @@ class EpochLines(Callback):
     order = 80
     def before_train(self):
         finding = hasattr(self.learn, 'lr_finder')
-        label = 'finding the learning rate' if finding else f'epoch {len(self.learn.history)+1}'
+        label = 'finding the learning rate' if finding else f'epoch {len(self.learn.training_log.history)+1}'
         total = len(self.dls.train)*self.dls.bs
         if finding: total = min(total, self.learn.lr_finder.num_it*self.dls.bs)
         self.bar = progress_bar(total, label)
@@ -322,30 +324,11 @@ class EpochLines(Callback):
     def after_cancel_fit(self): self.bar.close()
     def after_epoch(self):
         if hasattr(self.learn, 'lr_finder') or hasattr(self.learn, 'gather_preds'): return
-        if not len(self.learn.history): return
-        last = self.learn.history.iloc[-1]
+        if not len(self.learn.training_log.history): return
+        last = self.learn.training_log.history.iloc[-1]
         print(', '.join(f"{k.replace('_', ' ')} {_short(v)}" for k,v in last.items()), file=sys.stderr)
 
 def _short(v): return f'{v:.4g}' if isinstance(v, float) else v
-
-# %% ../nbs/65_run.ipynb #1a5cb342
-def read_data(
-    data, # A folder in any of the known layouts
-    skip:bool=False, # Leave out patches that cannot be read; otherwise an `InputError` names them
-    size:int=PATCH, # Pixels along the side that patches will have
-    progress:bool=False, # Show what is going on, on standard error
-    labels:bool=True, # Insist on labels of both classes
-)->pd.DataFrame: # A patch table; `attrs` tell source, layout, skipped ids and the number resized
-    "Table a data set and check that all of it can be used"
-    table = patch_table(data, quiet=not progress)
-    if labels: check_labels(table)
-    attrs, table = table.attrs, keep_readable(table, skip, size=size, progress=progress)
-    for n,what in ((len(table.attrs['skipped']), 'cannot be read and are left out'),
-                   (table.attrs['resized'], f'are resized to {size}x{size}')):
-        if n and progress: print(f'{n:,} patches {what}', file=sys.stderr)
-    if progress: print(*table.attrs['skipped'], sep='\n', end='\n' if table.attrs['skipped'] else '', file=sys.stderr)
-    table.attrs.update(source=attrs['source'], layout=attrs['layout'])
-    return check_labels(table) if labels else table
 
 # %% ../nbs/65_run.ipynb #eb246ff7
 def train_run(
@@ -353,7 +336,7 @@ def train_run(
     out, # New folder for the run
     split='auto', # 'auto', 'random', 'slide', 'folder', or any fastai splitter
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    workers:int=None, # Processes that read patches; one for each core, but eight at most, by default
+    num_workers:int=None, # Processes that read patches; one for each core, but eight at most, by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
     **kwargs, # Passed on to `core.train_learner`: epochs, lr, arch, pretrained, bs, size, valid, seed, …
@@ -363,13 +346,13 @@ def train_run(
     for k in ('epochs', 'bs', 'size'):
         if kwargs.get(k, 1) < 1: raise InputError(f'{k} is {kwargs[k]}; it must be 1 or more')
     check_arch(kwargs.get('arch', 'resnet34'), kwargs.get('size', PATCH))
-    table = read_data(data, skip, kwargs.get('size', PATCH), progress)
+    table = read_patches(data, skip, kwargs.get('size', PATCH), progress)
     split_table(table, split, kwargs.get('valid', .1), kwargs.get('seed', 42))
     with as_input_error(out): out.mkdir(parents=True, exist_ok=True)
     try:
         learn = train_learner(table, split=split, num_workers=workers, progress=False,
                                cbs=[EpochLines()] if progress else [], **kwargs)
-        return save_run(learn, out, n_boot, workers, progress)
+        return save_run(learn, out, n_boot, num_workers, progress)
     except BaseException:
         out.rmdir()
         raise
@@ -428,7 +411,7 @@ def evaluate_run(
     out=None, # New folder to write to; RUN/evaluations/NAME-OF-DATA by default
     compare=(), # Other runs, to be compared on the same patches
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    workers:int=0, # Processes that read patches
+    num_workers:int=0, # Processes that read patches
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
 )->Path: # The folder of the evaluation
@@ -438,11 +421,11 @@ def evaluate_run(
         raise InputError('two of the runs have the same name; rename a folder to tell them apart')
     name = Path(os.path.abspath(data)).name
     out, predictor = check_absent(out or run.folder/'evaluations'/name), run.predictor()
-    table = read_data(data, skip, predictor.config['size'], progress)
-    logits = predictor.predict_logits(table, workers, progress)
+    table = read_patches(data, skip, predictor.config['size'], progress)
+    logits = predictor.predict_logits(table, num_workers, progress)
     facts, preds = evaluation_info(run, table, name, predictor.config), predictions(table, predictor.probs(logits))
     models = {run.folder.name: preds.prob}
-    models |= {r.folder.name: r.predictor().predict(table, workers, progress) for r in others}
+    models |= {r.folder.name: r.predictor().predict(table, num_workers, progress) for r in others}
     raw = predictor.probs(logits*predictor.config['temperature'])
     with atomic_path(out) as part:
         part.mkdir()
@@ -471,15 +454,15 @@ def predict_run(
     out=None, # New file to write; only returned by default
     submission:bool=False, # Columns id and label, as Kaggle wants them
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    workers:int=0, # Processes that read patches
+    num_workers:int=0, # Processes that read patches
     progress:bool=True, # Show what is going on, on standard error
 )->pd.DataFrame: # From `predictions`, or with columns id and label
     "Predict every patch of a data set"
     run = run if isinstance(run, Run) else load_run(run)
     if out is not None: check_absent(out)
     predictor = run.predictor()
-    table = read_data(data, skip, predictor.config['size'], progress, labels=False)
-    preds = predictions(table, predictor.predict(table, workers, progress))
+    table = read_patches(data, skip, predictor.config['size'], progress, labels=False)
+    preds = predictions(table, predictor.predict(table, num_workers, progress))
     if submission: preds = kaggle_submission(preds, data)
     if out is not None: write_csv(out, preds)
     return preds
