@@ -59,18 +59,18 @@ def simulate_scores(
     slides:int=20, # Number of slides
     per_slide:int=50, # Patches of each slide
     auc:float=0.9, # True AUC, 0.5 to 1
-    spread:float=0.5, # Spread between slides, of normal and of tumour, in units of the noise; 0 for independent patches
+    between_slide_sd:float=0.5, # Standard deviation between slides, in units of the noise; 0 for independent patches
     seed=0, # Seed, or NumPy generator
 )->Simulated: # Arrays of `slides*per_slide` patches, about half of them tumor
     "Predictions in which patches of one slide resemble each other, with a known AUC"
     rng = np.random.default_rng(seed)
     slide = np.repeat(np.arange(slides), per_slide)
-    if spread: y = (rng.random(len(slide)) < rng.beta(.5, .5, slides)[slide]).astype(int)
+    if between_slide_sd: y = (rng.random(len(slide)) < rng.beta(.5, .5, slides)[slide]).astype(int)
     else: y = rng.permutation(len(slide)) % 2
     if y.min() == y.max(): y[0] = 1 - y[0]
-    var = 2 + 3*spread**2
+    var = 2 + 3*between_slide_sd**2
     delta = stats.norm.ppf(auc)*np.sqrt(var)
-    u, v = rng.normal(0, spread, (2, slides))
+    u, v = rng.normal(0, between_slide_sd, (2, slides))
     z = (y-.5)*delta + u[slide] + v[slide]*y + rng.normal(size=len(y))
     return Simulated(y, expit(z*2*delta/var), slide, auc)
 
@@ -82,7 +82,7 @@ class Estimate(NamedTuple):
     hi:float=np.nan # Upper end of its interval
     method:str='' # How the interval was made
 
-    def __str__(self):
+    def __repr__(self):
         if self.value is None or np.isnan(self.value): return 'not defined'
         if self.lo is None or np.isnan(self.lo): return f'{self.value:.3f}'
         return f'{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})'
@@ -160,49 +160,58 @@ class SortedScores:
         self.y, self.p = y[order].astype(float), p[order]
         self.codes = None if slide is None else pd.factorize(slide[order])[0]
         self.ends = np.flatnonzero(np.diff(self.p, append=-1.))
-        self.cuts = self.p[self.ends]
+        self.thresholds = self.p[self.ends]
         drawn = np.arange(len(p)) if slide is None else self.codes
         self.units = min(len(np.unique(drawn[self.y==c])) for c in (0, 1))
 
     def counts(self,
         w, # How often each patch counts (b,n) or (n,), in the order of `self.p`
-    )->tuple: # True positives and false positives, each (b,k) or (k,), for the k distinct values in `self.cuts`
+    )->tuple: # True positives and false positives, each (b,k) or (k,), for the k distinct values in `self.thresholds`
         "Weighted counts if all from each distinct value up are called tumor"
         tp, both = np.cumsum(w*self.y, axis=-1), np.cumsum(w, axis=-1)
         if len(self.ends) < len(self.p): tp, both = tp[..., self.ends], both[..., self.ends]
         return tp, np.subtract(both, tp, out=both)
 
 # %% ../nbs/50a_intervals.ipynb #dd87186c
-def _weights(r, n_boot, seed):
+def _weights(scores, n_boot, seed):
     "How often each patch is drawn: blocks (b,n) of `n_boot` replicates, over slides where they are known"
-    rng, n = np.random.default_rng(seed), len(r.p)
+    rng = np.random.default_rng(seed)
+    n = len(scores.p)
     block = max(1, 2**18//n)
     for start in range(0, n_boot, block):
         b = min(block, n_boot-start)
-        if r.codes is None:
-            yield np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(b)]).astype(float)
+        if scores.codes is None:
+            draws = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(b)]
+            yield np.stack(draws).astype(float)
         else:
-            S = r.codes.max() + 1
-            yield rng.multinomial(S, np.full(S, 1/S), size=b).astype(float).take(r.codes, axis=1)
+            S = scores.codes.max() + 1
+            drawn = rng.multinomial(S, np.full(S, 1/S), size=b)
+            yield drawn.astype(float).take(scores.codes, axis=1)
+
+def _join(blocks):
+    "Blocks of replicates in one: arrays one after the other, named tuples field by field"
+    first = blocks[0]
+    if not isinstance(first, tuple): return np.concatenate(blocks)
+    return type(first)(*map(_join, zip(*blocks)))
 
 def bootstrap(
-    figures, # Function of weights (b,n) that returns the figures (b,k) of b replicates
-    r:SortedScores, # The patches, or slides of patches, to draw from
-    n_boot:int=2000, # How many replicates
-    seed:int=0, # Decides what is drawn
-)->np.ndarray: # (n_boot,k)
-    "Figures of many replicates, each drawn with replacement"
+    statistics, # Function of weights (b,n) that returns an array (b,...), or a named tuple of such arrays
+    scores:SortedScores, # The patches, or slides of patches, to draw from
+    n_boot:int=2000, # Number of replicates
+    seed:int=0, # Seed of the draws
+): # What `statistics` returns, with `n_boot` in place of `b`
+    "Statistics of many replicates, each drawn with replacement"
     with np.errstate(divide='ignore', invalid='ignore'):
-        return np.concatenate([figures(w) for w in _weights(r, n_boot, seed)])
+        return _join([statistics(w) for w in _weights(scores, n_boot, seed)])
 
 # %% ../nbs/50a_intervals.ipynb #cf55e425
 def percentile_ci(
-    r:SortedScores, # What the replicates were drawn from
+    scores:SortedScores, # The patches that the replicates were drawn from
     reps:np.ndarray, # (n_boot,...) from `bootstrap`
     level:float=0.95, # Confidence level
 )->np.ndarray: # Lower and upper ends (2,...); NaN where one slide, or patch, is all there is of a class
     "The interval that replicates give, its ends further out the fewer slides or patches there are"
-    k = r.units
+    k = scores.units
     if k < 2: return np.full((2, *reps.shape[1:]), np.nan)
     tail = stats.norm.cdf(-stats.t.ppf((1+level)/2, k-1)*np.sqrt(k/(k-1)))
     return np.nanquantile(reps, [tail, 1-tail], axis=0)
@@ -216,9 +225,10 @@ def _area(tp, fp):
 # %% ../nbs/50a_intervals.ipynb #e94db2c9
 class AUC(NamedTuple):
     "Area under the ROC curve with its interval"
-    auc:float
-    lo:float
-    hi:float
+    auc:float # Area under the ROC curve, 0 to 1
+    lo:float # Lower end of its interval
+    hi:float # Upper end of its interval
+    def __repr__(self): return repr(Estimate(*self))
 
 def auc_ci(
     y, # Labels (n,): 0 for normal, 1 for tumor
