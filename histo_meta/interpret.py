@@ -6,7 +6,7 @@
 __all__ = ['SCORES', 'CI_MIN_PATCHES', 'CI_MIN_SLIDES', 'Score', 'ScoredPatches', 'WeightedPatches', 'EvalData', 'Evaluation',
            'evaluate']
 
-# %% ../nbs/50_interpret.ipynb #bbb089e3
+# %% ../nbs/50_interpret.ipynb #5dff871c
 from collections import namedtuple
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,7 +18,7 @@ from .intervals import *
 from .metrics import *
 from .plots import *  # noqa: F401, so that all of it can be imported from here
 
-# %% ../nbs/50_interpret.ipynb #c2bae3bc
+# %% ../nbs/50_interpret.ipynb #208a3ce9
 def _hidden(): return field(default=None, repr=False)
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Score:
     noise:callable=_hidden() # From `WeightedPatches` to what chance adds to them (b,)
     estimate:callable=_hidden() # From `EvalData` to an `Estimate`
 
-# %% ../nbs/50_interpret.ipynb #9ddb5374
+# %% ../nbs/50_interpret.ipynb #3019a539
 class ScoredPatches(SortedScores):
     "Sorted patches, with what all replicates of the bootstrap share"
     @cached_property
@@ -55,7 +55,7 @@ class ScoredPatches(SortedScores):
     def rule(self): # How the threshold is chosen, unless it is given
         return threshold_rule(self.thresholds, sens=.99)
 
-# %% ../nbs/50_interpret.ipynb #f85a1f6e
+# %% ../nbs/50_interpret.ipynb #5200f2db
 class WeightedPatches:
     "Patches with weights: all 1 for the data themselves, or how often each was drawn"
     def __init__(self,
@@ -78,7 +78,7 @@ class WeightedPatches:
         sums = np.add.reduceat(self.w*self.patches.error, self.patches.bins, axis=-1)
         return sums / self.n[:, None]
 
-# %% ../nbs/50_interpret.ipynb #a55896bd
+# %% ../nbs/50_interpret.ipynb #18f83354
 def _average_precision(d):
     precision = d.tp / np.maximum(d.tp+d.fp, 1)
     found = d.tp.copy()
@@ -89,7 +89,7 @@ def _ece(d): return np.abs(d.gaps).sum(-1)
 
 def _ece_noise(d): return np.abs(d.gaps - d.patches.gaps).sum(-1)
 
-# %% ../nbs/50_interpret.ipynb #8c53eefe
+# %% ../nbs/50_interpret.ipynb #5fdba316
 @dataclass
 class EvalData:
     "Predictions to evaluate, and what several scores share"
@@ -115,7 +115,7 @@ class EvalData:
     @cached_property
     def line(self): return calibration_line(self.y, self.p, self.slide, self.level)
 
-# %% ../nbs/50_interpret.ipynb #8dcc6eb7
+# %% ../nbs/50_interpret.ipynb #00d46698
 def _auc(d):
     method = 'delong' if d.slide is None else 'obuchowski'
     return Estimate(*auc_ci(d.y, d.p, d.slide, method, d.level), method)
@@ -135,7 +135,7 @@ SCORES = [ # Every score of an evaluation; append a `Score` to add one
           estimate=lambda d: d.point_99.specificity),
     Score('accuracy', 'accuracy at 0.5', 1, estimate=_accuracy)]
 
-# %% ../nbs/50_interpret.ipynb #07ff3648
+# %% ../nbs/50_interpret.ipynb #83ec36b7
 def _rates(d): return rates_at(d.tp, d.fp, d.patches.rule.choose)
 
 def _replicates(patches, n_boot, seed):
@@ -149,7 +149,7 @@ def _replicates(patches, n_boot, seed):
         return Replicates(*[f(d) for f in wanted.values()])
     return bootstrap(compute, patches, n_boot, seed)._asdict()
 
-# %% ../nbs/50_interpret.ipynb #937db909
+# %% ../nbs/50_interpret.ipynb #0bd8768a
 @patch
 def interval(self:EvalData,
     key:str, # A key of `reps`
@@ -174,7 +174,7 @@ def compute(self:Score,
     if self.noise: lo = _above_noise(value, self.key, data)
     return Estimate(value, float(lo), float(hi), 'bootstrap')
 
-# %% ../nbs/50_interpret.ipynb #dc42c331
+# %% ../nbs/50_interpret.ipynb #58fea09d
 def _point_99(data):
     "The point that finds 99% of the tumor of these data"
     rates = data.reps.get('rates')
@@ -190,7 +190,7 @@ def _point(data):
     point = operating_point_from(data.patches, rule, threshold, data.level, name=data.name)
     return replace(point, rule=given.rule, chosen_on=given.chosen_on) if known else point
 
-# %% ../nbs/50_interpret.ipynb #07b3d1a4
+# %% ../nbs/50_interpret.ipynb #b508f5cf
 _PREVALENCES = (.01, .05, .1, .2, .5) # Proportions of tumor at which predictive values are given
 
 def _point_info(point):
@@ -213,7 +213,7 @@ def _predictive_info(point, level):
         ppv, npv = predictive_values(point, prevalence, level)
         yield dict(prevalence=prevalence, ppv=ppv, npv=npv)
 
-# %% ../nbs/50_interpret.ipynb #127dc2ad
+# %% ../nbs/50_interpret.ipynb #b94ef24e
 CI_MIN_PATCHES = 20 # Patches of the rarer class; with fewer, every interval is wide
 CI_MIN_SLIDES = { # Slides of the rarer class; with fewer, these intervals are too narrow
     'the AUC': 5,
@@ -232,7 +232,7 @@ def _patch_warnings(y, p):
     if len(np.unique(p)) == 1:
         yield 'all probabilities are equal: the model does not separate the classes'
 
-# %% ../nbs/50_interpret.ipynb #07b1dd0a
+# %% ../nbs/50_interpret.ipynb #dd85bf81
 def _few_slides(k, kind):
     "A warning if `k` slides are too few for some intervals"
     few = [f'{what} (from {least})' for what, least in CI_MIN_SLIDES.items() if k < least]
@@ -259,7 +259,7 @@ def _warnings(data):
                      'its sensitivity and specificity are optimistic')
     return notes + list(_slide_warnings(data.y, data.slide))
 
-# %% ../nbs/50_interpret.ipynb #302da8a9
+# %% ../nbs/50_interpret.ipynb #30fcb3b0
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     "Every score of one set of predictions, with its interval"
@@ -284,7 +284,7 @@ class Evaluation:
         notes = [f'Warning: {w}' for w in self.warnings]
         return '\n'.join([_heading(self.metrics), *rows, self.point.words, *notes])
 
-# %% ../nbs/50_interpret.ipynb #d165a31f
+# %% ../nbs/50_interpret.ipynb #094cbcb2
 def _heading(m):
     "How many patches, slides and tumors there were"
     slides = f" from {m['slides']:,} slides" if m['slides'] else ''
@@ -298,7 +298,7 @@ def _repr_markdown_(self:Evaluation):
     table = ['| score | value (interval) | method |', '|---|---|---|', *rows]
     return '\n'.join([_heading(self.metrics), '', *table, '', self.point.words, '', *notes])
 
-# %% ../nbs/50_interpret.ipynb #ed82fe8b
+# %% ../nbs/50_interpret.ipynb #ea29bc3a
 def evaluate(
     y, # Labels (n,): 0 for normal, 1 for tumor
     p, # Probabilities of tumor (n,) in [0,1]
@@ -321,7 +321,7 @@ def evaluate(
     scores = {s.key: s.compute(data) for s in SCORES}
     return Evaluation(to_plain(size | settings | scores | _details(data)), data.point)
 
-# %% ../nbs/50_interpret.ipynb #2eaab5ef
+# %% ../nbs/50_interpret.ipynb #1dccc082
 def _details(data):
     "The keys of `metrics` that are no scores"
     y, p, slide, point = data.y, data.p, data.slide, data.point
