@@ -40,7 +40,10 @@ real: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
-	$(RUN) nbdev_docs
+	rm -rf _proc
+	touch README.md
+	$(RUN) PYTHONPATH=. nbdev_docs
+	@! grep -rl --include='*.html' 'Traceback (most recent' _docs || { echo 'make docs: a page holds a traceback'; exit 2; }
 
 refresh: $(VENV)/.dev
 	$(RUN) sh -c 'nbdev_clean && nbdev_export && python scripts/refresh.py && nbdev_clean && python scripts/readme.py'

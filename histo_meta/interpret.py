@@ -190,7 +190,7 @@ def _point(data):
     point = operating_point_from(data.patches, rule, threshold, data.level, name=data.name)
     return replace(point, rule=given.rule, chosen_on=given.chosen_on) if known else point
 
-# %% ../nbs/50_interpret.ipynb #b508f5cf
+# %% ../nbs/50_interpret.ipynb #9829a06b
 _PREVALENCES = (.01, .05, .1, .2, .5) # Proportions of tumor at which predictive values are given
 
 def _point_info(point):
@@ -210,12 +210,12 @@ def _point_info(point):
 def _predictive_info(point, level):
     "Predictive values at each of `_PREVALENCES`"
     for prevalence in _PREVALENCES:
-        ppv, npv = predictive_values(point, prevalence, level)
-        yield dict(prevalence=prevalence, ppv=ppv, npv=npv)
+        values = predictive_values(point, prevalence, level)
+        yield dict(prevalence=prevalence) | values._asdict()
 
-# %% ../nbs/50_interpret.ipynb #b94ef24e
+# %% ../nbs/50_interpret.ipynb #8b099dec
 CI_MIN_PATCHES = 20 # Patches of the rarer class; with fewer, every interval is wide
-CI_MIN_SLIDES = { # Slides of the rarer class; with fewer, these intervals are too narrow
+CI_MIN_SLIDES = { # Slides that hold the rarer class; with fewer, these intervals are too narrow
     'the AUC': 5,
     'the bootstrapped scores': 20,
     'the operating point and the calibration slope': 100}
@@ -321,9 +321,9 @@ def evaluate(
     scores = {s.key: s.compute(data) for s in SCORES}
     return Evaluation(to_plain(size | settings | scores | _details(data)), data.point)
 
-# %% ../nbs/50_interpret.ipynb #1dccc082
+# %% ../nbs/50_interpret.ipynb #b4356676
 def _details(data):
-    "The keys of `metrics` that are no scores"
+    "The keys of `metrics` other than the scores"
     y, p, slide, point = data.y, data.p, data.slide, data.point
     return dict(
         confusion_matrix=confusion_matrix(y, p),

@@ -187,7 +187,7 @@ def _histogram(ax, y, p):
         ax.bar(edges[:-1], height, .02, -.14, align='edge', color=color)
         ax.text(1.02, -.14+sign*.05, VOCAB[c], fontsize=8, va='center', color=color)
 
-# %% ../nbs/50c_plots.ipynb #0efe1747
+# %% ../nbs/50c_plots.ipynb #fbcfb783
 @theme()
 def plot_temperature(
     y, # Labels (n,): 0 for normal, 1 for tumor
@@ -197,7 +197,7 @@ def plot_temperature(
 )->np.ndarray: # (2,) of `Axes`
     "Calibration before and after temperature scaling"
     import matplotlib.pyplot as plt
-    fig, axs = plt.subplots(1, 2, figsize=(9, 4.6))
+    fig, axs = plt.subplots(1, 2, figsize=(8, 4.3))
     for ax, probs, when in zip(axs, (raw, p), ('before', 'after')):
         title = f'Calibration {when} temperature scaling'
         plot_calibration(y, probs, slide, label=when, title=title, ax=ax)

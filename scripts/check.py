@@ -1,15 +1,17 @@
 "Check that notebooks, package, README and docs are in step; --pythons asks pip whether newer Pythons can install"
 import ast
-import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from configparser import ConfigParser
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import pages
+from reading import ROOT, notebooks
+
 NBS, LIB = ROOT/'nbs', ROOT/'histo_meta'
 LIGHT = ['import histo_meta', 'import histo_meta.interpret', 'import histo_meta.mnist']
 problems = []
@@ -27,10 +29,12 @@ def run(*args):
 def python(code): return run(sys.executable, '-c', code)
 
 
+def python_value(code):
+    "What Python prints for `code`; nothing if it fails, which another check reports"
+    return subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True).stdout
+
+
 def contents(): return {p: p.read_bytes() for d in (NBS, LIB) for p in d.rglob('*') if p.suffix in ('.ipynb', '.py')}
-
-
-def notebooks(): return [p for p in sorted(NBS.rglob('*.ipynb')) if '.ipynb_checkpoints' not in p.parts]
 
 
 def cells(path): return json.loads(path.read_text(encoding='utf-8'))['cells']
@@ -50,7 +54,7 @@ def check_in_step():
 def exports():
     "Module name to the notebooks that export it"
     found = {}
-    for path in notebooks():
+    for path in notebooks(ROOT):
         for cell in cells(path):
             m = re.match(r'#\| ?default_exp (\S+)', ''.join(cell['source']))
             if m: found.setdefault(m[1], []).append(path)
@@ -58,48 +62,39 @@ def exports():
 
 
 def check_modules(found):
-    "One notebook for each module, one module for each notebook"
+    "One notebook for each module, one module for each notebook; all.py alone is written by hand"
     for name, paths in found.items():
         if len(paths) > 1: say(f'module {name} is exported by {", ".join(p.name for p in paths)}')
     for path in LIB.glob('*.py'):
-        if path.stem not in found and path.stem not in ('__init__', '_modidx'): say(f'{path.name} has no notebook')
+        if path.stem not in found and path.stem not in ('__init__', '_modidx', 'all'): say(f'{path.name} has no notebook')
+
+
+def check_names(found):
+    "No public name has two owners, so that star imports of several modules agree"
+    owner = {}
+    for name in found:
+        names = python_value(f'import histo_meta.{name} as m; print(*m.__all__)').split()
+        for public in names:
+            if public in owner: say(f'{public} is a public name of both {owner[public]} and {name}')
+            owner[public] = name
+
+
+def relative_imports(path):
+    "Modules of the package that a module imports"
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if not isinstance(node, ast.ImportFrom): continue
+        module = node.module or ''
+        if node.level == 1 or module.startswith('histo_meta'):
+            name = module.removeprefix('histo_meta').lstrip('.')
+            yield from [name] if name else [a.name for a in node.names]
 
 
 def check_layers(found):
-    "A module imports only modules whose notebooks have lower numbers"
-    number = {name: paths[0].name for name, paths in found.items()}
+    "A module imports only modules whose notebooks have lower numbers, or the same number: 50a, 50b and 50 are a family"
+    number = {name: int(paths[0].name[:2]) for name, paths in found.items()}
     for name in found:
-        for node in ast.walk(ast.parse((LIB/f'{name}.py').read_text(encoding='utf-8'))):
-            module = getattr(node, 'module', None) or ''
-            inside = getattr(node, 'level', 0) == 1 or module.startswith('histo_meta.')
-            names = [module.removeprefix('histo_meta.')] if module else [a.name for a in getattr(node, 'names', ())]
-            for other in names if inside and isinstance(node, ast.ImportFrom) else ():
-                if other and number.get(other, '') >= number[name]: say(f'{name} imports {other}, which comes after it')
-
-
-def check_outputs():
-    "Stored outputs are small, without tracebacks and without paths of one machine"
-    for path in notebooks():
-        for cell in cells(path):
-            for output in cell.get('outputs', []):
-                if output['output_type'] == 'error': say(f'{path.name} holds a traceback')
-                data = output.get('data', {})
-                text = json.dumps([output.get('text'), *(data.get(f'text/{k}') for k in ('plain', 'html', 'markdown'))])
-                if re.search(r'(?<![\w.])/(tmp|home|root|work|opt|Users)/', text):
-                    say(f'{path.name} holds an absolute path')
-                for kind in ('image/png', 'image/jpeg'):
-                    size = len(base64.b64decode(data.get(kind, '')))
-                    if size > 100_000: say(f'{path.name} holds an image of {size//1000} KB')
-
-
-def check_lines(width=120):
-    "No line of an exported cell is too long; ruff would also see the lists `__all__`, which nbdev writes"
-    for path in notebooks():
-        for cell in cells(path):
-            lines = ''.join(cell['source']).splitlines()
-            if cell['cell_type'] != 'code' or not re.match(r'#\| ?export', lines[0] if lines else ''): continue
-            for line in lines:
-                if len(line) > width: say(f'{path.name} holds a line of {len(line)} columns: {line.strip()[:60]}…')
+        for other in relative_imports(LIB/f'{name}.py'):
+            if number.get(other, -1) > number[name]: say(f'{name} imports {other}, which comes after it')
 
 
 def check_imports(found):
@@ -115,8 +110,16 @@ def check_imports(found):
 
 
 def check_docs():
-    "The notebooks can be processed for the site"
+    "The notebooks can be processed for the site, and no page holds a traceback or a link inside a signature"
+    shutil.rmtree(ROOT/'_proc', ignore_errors=True)
     if error := python('from nbdev.serve import proc_nbs; proc_nbs(force=True, n_workers=0)'): say(f'docs: {error}')
+    for path in sorted((ROOT/'_proc').rglob('*.ipynb')):
+        for cell in cells(path):
+            text = json.dumps(cell, ensure_ascii=False)
+            if 'Traceback (most recent' in text: say(f'docs: {path.name} would publish a traceback')
+            if re.search(r'\*args, \*\*kwargs\):', text): say(f'docs: {path.name} shows a class without its signature')
+            if cell['cell_type'] == 'markdown' and re.search(r'\[[^\]]*\[`', ''.join(cell['source'])):
+                say(f'docs: {path.name} has a link inside a link')
 
 
 def check_pythons(versions=('3.11', '3.12', '3.13', '3.14')):
@@ -139,8 +142,8 @@ def main():
         check_in_step()
         check_modules(found)
         check_layers(found)
-        check_outputs()
-        check_lines()
+        check_names(found)
+        for check in pages.CHECKS: check(say)
         error = run('ruff', 'check', '--quiet', '--output-format=concise', 'histo_meta', 'scripts', 'setup.py')
         if error: say(error)
         check_imports(found)

@@ -1,15 +1,31 @@
-"Write README.md from nbs/index.ipynb; with --check only say whether they are in step"
+"Write README.md from nbs/index.ipynb; with --check only report whether they are in step"
 import json
+import re
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def repository():
+    "Address of the files on the main branch, as settings.ini names it"
+    parser = ConfigParser(delimiters=['='])
+    parser.read(ROOT/'settings.ini', encoding='utf-8')
+    cfg = parser['DEFAULT']
+    return f"{cfg['git_url']}/blob/{cfg['branch']}/"
+
+
+def from_root(text):
+    "Links of a page in nbs as links from the top of the repository"
+    text = re.sub(r'\]\((?!\w+:|#)([^)]+)\)', r'](nbs/\1)', text)
+    return text.replace(f']({repository()}', '](')
+
+
 def cell_text(cell):
-    "Markdown as it is, code in a fence; cells that begin with `#|` are for nbdev alone"
+    "Markdown with links from the top, code in a fence; cells that begin with `#|` are for nbdev alone"
     source = ''.join(cell['source'])
-    if cell['cell_type'] == 'markdown': return source
+    if cell['cell_type'] == 'markdown': return from_root(source)
     return '' if source.startswith('#|') else f'```python\n{source}\n```'
 
 

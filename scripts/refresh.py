@@ -1,4 +1,4 @@
-"Run notebooks from a clean shell and store their outputs: python scripts/refresh.py [--flags 'slow real'] [NB ...]"
+"Run notebooks from a clean shell and store their outputs, each with a hash of its source: python scripts/refresh.py [--flags 'slow real'] [NB ...]"
 import argparse, os, sys, warnings
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from fastcore.xtras import working_directory
 from nbdev.config import get_config
 from nbdev.doclinks import nbglob
 from nbdev.process import NBProcessor
+
+from pages import code_hash
 
 
 def skips(skip_flags):
@@ -19,6 +21,12 @@ def skips(skip_flags):
     return skip
 
 
+def stamp(cell):
+    "Keep with an output which source it came from, so that an older output can be found"
+    cell.metadata.pop('source_hash', None)
+    if cell.outputs: cell.metadata['source_hash'] = code_hash(cell)
+
+
 def refresh(path, skip_flags):
     "Run the notebook at `path` and store its outputs; a failing cell stops it and leaves the file as it was"
     path, skip = path.resolve(), skips(skip_flags)
@@ -27,6 +35,8 @@ def refresh(path, skip_flags):
     nb, shell = read_nb(path), CaptureShell(path)
     with working_directory(path.parent):
         shell.run_all(nb, exc_stop=True, preproc=lambda cell: skipped[cell.idx_])
+    for cell, left_out in zip(nb.cells, skipped):
+        if not left_out: stamp(cell)
     write_nb(nb, path)
 
 

@@ -1,0 +1,205 @@
+"Checks of the pages as a reader meets them: words, sizes, visible imports, links, outputs, pictures"
+import ast
+import base64
+import builtins
+import hashlib
+import importlib
+import json
+import re
+from pathlib import Path
+
+from reading import HEADLESS, PICTURES, ROOT, cell_lines, has_text, is_exported, notebooks, prose, source
+
+BANNED = {
+    r'\banew\b': 'again', r'\bmend(s|ed|ing)?\b': 'fix', r'\bat hand\b': 'available', r'\bcan be had\b': 'is available',
+    r'\b(stand|stood)s? (on|in|beside|there|under|between|here)\b': 'is', r'\blies? (on|in|below|there|under|between|with)\b': 'is',
+    r'\bbeside\b': 'next to', r'\bmade tissue\b': 'synthetic tissue', r'\d %': 'no space before %',
+    r'\bwrong calls?\b': 'errors', r'\b(is|are|be|gets?|was|were) told\b': 'say who says it', r'\bfor the like\b': 'similar'}
+DIRECTIVES = re.compile(r'^#\| ?.*$', re.M)
+LINK = re.compile(r'(?<!!)\[([^\]]*)\]\(([^)\s]+)\)')
+TEXT_KEYS = ('text/plain', 'text/html', 'text/markdown')
+DOCUMENTS = ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmarks/README.md', 'data/README.md')
+
+
+def cells(path): return json.loads(path.read_text(encoding='utf-8'))['cells']
+
+
+def directives(cell): return set(re.findall(r'^#\| ?([\w-]+)', source(cell), re.M))
+
+
+def code_hash(cell):
+    "Hash of a cell's code; directives such as a caption do not count"
+    return hashlib.sha1(DIRECTIVES.sub('', source(cell)).strip().encode()).hexdigest()[:12]
+
+
+def name(path, i): return f'{path.relative_to(ROOT/"nbs")} [{i}]'
+
+
+# Words
+
+def code_words(code):
+    "Docstrings, comments and messages of an exported cell"
+    comments = re.findall(r'#(?!\|)(.*)$', code, re.M)
+    try: strings = [n.value for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    except SyntaxError: strings = []
+    return '\n'.join(comments + strings)
+
+
+def word_problems(where, text):
+    for pattern, better in BANNED.items():
+        for m in re.finditer(pattern, text, re.I):
+            around = text[max(m.start()-25, 0):m.end()+25].replace('\n', ' ')
+            yield f'{where}: "{m[0]}" ({better}): …{around}…'
+
+
+def check_words(say):
+    "Banned phrases, and sentences that begin with a headless What or Who"
+    for path in notebooks(ROOT):
+        for i, cell in enumerate(cells(path)):
+            markdown = cell['cell_type'] == 'markdown'
+            text = prose(cell) if markdown else code_words(source(cell)) if is_exported(cell) else ''
+            for problem in word_problems(name(path, i), text): say(problem)
+            for found in HEADLESS.findall(text) if markdown else (): say(f'{name(path, i)}: headless sentence: {found[:60]}')
+    for document in DOCUMENTS:
+        text = re.sub(r'```.*?```', '', (ROOT/document).read_text(encoding='utf-8'), flags=re.S)
+        for problem in word_problems(document, text): say(problem)
+
+
+# Sizes
+
+def check_sizes(say, columns=100, lines=25):
+    "Code cells are narrow, exported ones short"
+    for path in notebooks(ROOT):
+        for i, cell in enumerate(cells(path)):
+            if cell['cell_type'] != 'code': continue
+            for line in DIRECTIVES.sub('', source(cell)).splitlines():
+                if len(line) > columns: say(f'{name(path, i)}: a line of {len(line)} columns: {line.strip()[:50]}…')
+            if is_exported(cell) and cell_lines(source(cell)) > lines:
+                say(f'{name(path, i)}: an exported cell of {cell_lines(source(cell))} lines; {lines} are the limit')
+
+
+# Imports
+
+def public_names(module):
+    try: found = importlib.import_module(module)
+    except Exception: return set()  # check.py reports modules that do not import
+    return set(getattr(found, '__all__', None) or [n for n in vars(found) if n[0] != '_'])
+
+
+def imported(node):
+    "Names that an import statement brings"
+    if isinstance(node, ast.ImportFrom) and node.names[0].name == '*': return public_names(node.module)
+    return {(a.asname or a.name.split('.')[0]) for a in node.names}
+
+
+def bound(tree):
+    "Names that code binds: by import, and in any other way"
+    imports, others = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)): imports |= imported(node)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)): others.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store): others.add(node.id)
+        elif isinstance(node, ast.arg): others.add(node.arg)
+        elif isinstance(node, ast.ExceptHandler) and node.name: others.add(node.name)
+    return imports, others
+
+
+def used(tree): return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def check_imports(say):
+    "A visible cell uses only names that the cells a reader sees have brought"
+    for path in notebooks(ROOT):
+        seen = set(dir(builtins)) | {'get_ipython', 'display'}
+        for i, cell in enumerate(cells(path)):
+            if cell['cell_type'] != 'code' or 'hide' in directives(cell): continue
+            try: tree = ast.parse(re.sub(r'^[%!].*$', '', source(cell), flags=re.M))
+            except SyntaxError: continue
+            imports, others = bound(tree)
+            seen |= others if is_exported(cell) else imports | others
+            missing = sorted(used(tree) - seen)
+            if missing and not is_exported(cell): say(f'{name(path, i)}: {", ".join(missing)} not imported in a visible cell')
+
+
+# Links
+
+def link_problem(folder, target):
+    "Why a link would be dead somewhere: on the site, on GitHub or in Jupyter"
+    if re.match(r'\w+:', target) or target.startswith('#'): return ''
+    file, _, anchor = target.partition('#')
+    if not (folder/file).exists(): return 'does not exist'
+    if anchor and file.endswith('.ipynb'): return 'has an anchor, which Jupyter and the site spell in different ways'
+    if (ROOT/'nbs') in folder.parents or folder == ROOT/'nbs':
+        if not file.endswith('.ipynb'): return 'is no page; name a notebook, or a full address'
+    return ''
+
+
+def check_links(say):
+    for path in notebooks(ROOT):
+        for i, cell in enumerate(cells(path)):
+            if cell['cell_type'] != 'markdown': continue
+            for text, target in LINK.findall(re.sub(r'```.*?```', '', source(cell), flags=re.S)):
+                if problem := link_problem(path.parent, target): say(f'{name(path, i)}: link {target} {problem}')
+                if '`' in text: say(f'{name(path, i)}: backticks inside the link text {text}: nbdev would link it twice')
+    for document in DOCUMENTS:
+        for _, target in LINK.findall((ROOT/document).read_text(encoding='utf-8')):
+            if problem := link_problem((ROOT/document).parent, target): say(f'{document}: link {target} {problem}')
+
+
+# Outputs
+
+def output_text(output):
+    data = output.get('data', {})
+    return json.dumps([output.get('text'), *(data.get(k) for k in TEXT_KEYS)], ensure_ascii=False)
+
+
+def image_bytes(kind, data):
+    text = ''.join(data)
+    return len(text.encode()) if kind.endswith('xml') else len(base64.b64decode(text))
+
+
+def output_problems(output, largest=150_000):
+    if output['output_type'] == 'error': yield 'a traceback'
+    text = output_text(output)
+    if re.search(r'(?<![\w.])/(tmp|home|root|work|opt|Users)/', text): yield 'an absolute path'
+    if 'Traceback (most recent' in text: yield 'a traceback'
+    if re.search(r'np\.(float|int)\d+\(', text): yield 'a raw NumPy number'
+    if re.search(r'\w+Warning:', text): yield 'a warning'
+    for kind in PICTURES:
+        size = image_bytes(kind, output.get('data', {}).get(kind, ''))
+        if size > largest: yield f'an image of {size//1000} KB'
+
+
+def expects_output(cell):
+    "Does the code print, or end with a value?"
+    tree = ast.parse(re.sub(r'^[%!].*$', '', source(cell), flags=re.M)).body
+    if not tree: return False
+    printing = any(isinstance(n, ast.Expr) and isinstance(n.value, ast.Call) and getattr(n.value.func, 'id', '') == 'print'
+                   for n in tree)
+    values = (ast.Name, ast.Attribute, ast.Tuple, ast.JoinedStr, ast.Subscript)
+    return printing or isinstance(tree[-1], ast.Expr) and isinstance(tree[-1].value, values)
+
+
+def check_outputs(say):
+    "Outputs are those of the source, small, clean, and there; pictures have a text for those who cannot see them"
+    for path in notebooks(ROOT):
+        for i, cell in enumerate(cells(path)):
+            if cell['cell_type'] != 'code': continue
+            for output in cell['outputs']:
+                for problem in output_problems(output): say(f'{name(path, i)} holds {problem}')
+                if set(output.get('data', {})) & set(PICTURES) and not has_text(cell):
+                    say(f'{name(path, i)}: a picture without fig-alt or fig-cap')
+            stamp = cell['metadata'].get('source_hash')
+            if cell['outputs'] and stamp != code_hash(cell): say(f'{name(path, i)}: the output is older than its source')
+            if not cell['outputs'] and not directives(cell) & {'hide', 'cuda', 'eval'} and not is_exported(cell):
+                if expects_output(cell): say(f'{name(path, i)}: the output is missing')
+
+
+CHECKS = (check_words, check_sizes, check_imports, check_links, check_outputs)
+
+
+if __name__ == '__main__':
+    problems = []
+    for check in CHECKS: check(problems.append)
+    print(*problems, sep='\n')
+    print(len(problems), 'problems')
