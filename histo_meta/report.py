@@ -478,13 +478,12 @@ def _known(e, item):
 def draw_plots(
     e:ReportData, # What to draw
     folder, # Existing folder to write to
-    dpi:int=150, # Pixels per inch
 )->list: # Names of the plots that were drawn
     "Save every plot of the registry that `e` has the data for"
     plots = [plot for plot in REPORT_PLOTS if _known(e, plot)]
     for plot in plots:
         first = np.ravel(plot.draw(e))[0]
-        save_png(first, Path(folder)/f'{plot.name}.png', dpi)
+        save_png(first, Path(folder)/f'{plot.name}.png', dpi=150)
     return [plot.name for plot in plots]
 
 # %% ../nbs/60_report.ipynb #5f9fb2f6
@@ -576,7 +575,7 @@ _STYLE_PLOTS = '''
 .tile b { display:block; font-size:1.75rem; line-height:1.25 }
 .tile span { color:var(--soft); font-size:.84rem }
 .figures { display:grid; grid-template-columns:repeat(2, minmax(0, 1fr)); gap:1.8rem 2rem;
-  align-items:end }
+  align-items:start }
 figure { margin:0 }
 figure.wide { grid-column:1/-1 }
 figure img { display:block; max-width:100%; height:auto }
@@ -593,8 +592,7 @@ table { border-collapse:collapse; font-size:.88rem; width:100% }
 th { color:var(--soft); font-weight:600; text-align:left; white-space:nowrap }
 td, th { padding:.3rem 1rem .3rem 0; border-bottom:1px solid var(--line); vertical-align:top }
 td:last-child, th:last-child { padding-right:0 }
-.scroll td { white-space:nowrap }
-td.num, th.num { text-align:right; font-variant-numeric:tabular-nums }
+td.num, th.num { text-align:right; font-variant-numeric:tabular-nums; white-space:nowrap }
 .sheet { columns:2 20rem; column-gap:2.5rem }
 .sheet section { break-inside:avoid; margin-bottom:1.3rem }
 .sheet h3 { margin:0 0 .2rem }
@@ -625,11 +623,11 @@ _PAGE = '''<!doctype html>
 </body></html>
 '''
 
-# %% ../nbs/60_report.ipynb #8fac35d1
+# %% ../nbs/60_report.ipynb #87e27053
 _CHAPTER = '''<h2>{{ title }}</h2>
-<div class="figures">{% for plot, uri in plots %}
+<div class="figures">{% for plot, uri, width in plots %}
 <figure{% if plot.wide %} class="wide"{% endif %}>
-<img src="{{ uri }}" alt="{{ plot.title }}">
+<img src="{{ uri }}" width="{{ width }}" alt="{{ plot.title }}">
 <figcaption><b>{{ plot.title }}.</b> {{ plot.caption }}</figcaption></figure>{% endfor %}</div>
 {% for table, note, html in tables %}
 <h3>{{ table.title }}</h3><p class="note">{{ note }}</p>
@@ -639,7 +637,8 @@ _CHAPTER = '''<h2>{{ title }}</h2>
 
 _FACTS = '''<h2>Facts</h2>
 <p class="note">After the items of TRIPOD+AI.</p>
-<div class="sheet">{% for group, rows in sheet.items() %}<section><h3>{{ group }}</h3><table>
+<div class="sheet">{% for group, rows in sheet.items() if group != 'Scores' %}
+<section><h3>{{ group }}</h3><table>
 {% for k, v in rows %}
 <tr><td>{{ k }}</td><td>{{ v }}</td></tr>
 {% endfor %}
@@ -661,17 +660,28 @@ def png_uri(
     data = base64.b64encode(Path(path).read_bytes())
     return 'data:image/png;base64,' + data.decode()
 
-# %% ../nbs/60_report.ipynb #ae997efb
+def _png_width(path):
+    "Width in pixels, which is in bytes 16 to 19 of a PNG file"
+    return int.from_bytes(Path(path).read_bytes()[16:20], 'big')
+
+# %% ../nbs/60_report.ipynb #af667bd1
+def _pictures(folder):
+    "Each plot that was drawn, with its data URI and its width in CSS pixels"
+    for plot in REPORT_PLOTS:
+        file = Path(folder)/f'{plot.name}.png'
+        if file.exists(): yield plot, png_uri(file), _png_width(file)*100//150
+
+def _lists(e):
+    "Each table that can be made, with its note and its HTML"
+    for table in REPORT_TABLES:
+        if _known(e, table): yield table, table.note(e), table_html(table.rows(e))
+
 def _chapters(e, folder):
-    "Title, plots with their pictures, and tables with note and HTML, of each chapter"
-    plots = [plot for plot in REPORT_PLOTS if (Path(folder)/f'{plot.name}.png').exists()]
-    tables = [table for table in REPORT_TABLES if _known(e, table)]
-    for title in dict.fromkeys(item.chapter for item in [*plots, *tables]):
-        pictures = [(plot, png_uri(Path(folder)/f'{plot.name}.png'))
-                    for plot in plots if plot.chapter == title]
-        lists = [(table, table.note(e), table_html(table.rows(e)))
-                 for table in tables if table.chapter == title]
-        yield title, pictures, lists
+    "Title, pictures and tables of each chapter"
+    pictures, lists = list(_pictures(folder)), list(_lists(e))
+    titles = dict.fromkeys(item[0].chapter for item in pictures + lists)
+    def of(items, title): return [o for o in items if o[0].chapter == title]
+    for title in titles: yield title, of(pictures, title), of(lists, title)
 
 def _tiles(m):
     "Name, value and interval of the scores at the top"
@@ -706,7 +716,7 @@ def report_html(
 
 def write_report(
     folder, # Folder to write to; made if it is not there
-    e:ReportData, # What the report is about
+    e:ReportData, # What the report is about; make it with `report_data`
 )->Path: # The page, report.html
     "Draw the plots and write the page"
     folder = Path(folder)
