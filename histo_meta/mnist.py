@@ -179,7 +179,7 @@ def lr_find(
     suggested = lrs[np.argmin(losses)]/10
     return lrs[:len(losses)], np.array(losses), float(suggested)
 
-# %% ../nbs/05_mnist.ipynb #533a7b2b
+# %% ../nbs/05_mnist.ipynb #6f020bd6
 def train_epoch(
     opt:SGD, # Whose network is trained
     x:np.ndarray, # Normalised digits, (n, inputs)
@@ -197,7 +197,8 @@ def train_epoch(
             if augment: xb = augment(xb, rng)
             loss = loss_and_grads(opt.net, xb, yb)
             if not math.isfinite(loss):
-                raise InputError(f'training diverged at a learning rate of {lr:.3g}; choose a smaller one')
+                raise InputError(f'training diverged at a learning rate of {lr:.3g}; '
+                                 'choose a smaller one')
             losses.append(loss)
             opt.step(lr)
             if bar is not None: bar.update(len(xb))
@@ -266,7 +267,7 @@ def fit(
             log['epochs'].append(summary)
     return log
 
-# %% ../nbs/05_mnist.ipynb #bafe152c
+# %% ../nbs/05_mnist.ipynb #3dd9c691
 def _plot_loss(ax, log):
     "Training loss, smoothed over a quarter of an epoch, and validation loss"
     epochs = log['epochs']
@@ -290,6 +291,7 @@ def _plot_error(ax, epochs):
     ax.yaxis.set_major_formatter('{x:g}')
     ax.yaxis.set_minor_formatter(NullFormatter())
 
+# %% ../nbs/05_mnist.ipynb #d452e415
 @theme()
 def plot_history(
     log:dict, # Returned by `fit`
@@ -400,7 +402,7 @@ class Sigmoid(Layer):
         dz *= da
         return dz
 
-# %% ../nbs/05_mnist.ipynb #767adb08
+# %% ../nbs/05_mnist.ipynb #42cae24a
 class Network:
     "Linear layers with an activation function between each two"
     def __init__(self,
@@ -426,7 +428,7 @@ class Network:
         self.names = [f'{name}{i}' for i in range(1, len(sizes)) for name in 'Wb']
 
     def normalize(self, images:np.ndarray)->np.ndarray:
-        "Images as rows, (n, pixels), with the mean subtracted and divided by the standard deviation"
+        "Images as rows, (n, pixels): mean subtracted, divided by the standard deviation"
         x = np.subtract(images.reshape(len(images), -1), self.mean, dtype=self.dtype)
         return np.divide(x, self.std, out=x, dtype=self.dtype)
 
@@ -443,13 +445,13 @@ class Network:
         count = sum(p.size for p in self.params)
         return f"Network {'-'.join(map(str, self.sizes))}, {act}, {count:,} parameters"
 
-# %% ../nbs/05_mnist.ipynb #1d4382d7
+# %% ../nbs/05_mnist.ipynb #7697ee38
 @theme()
 def plot_weights(
     net:Network, # Its inputs must be square images
     n:int=40, # Neurons to show, at most
 ): # Matplotlib `Axes` of the first neuron
-    "First-layer weights as images: dark positive, orange negative, white zero; each on its own scale"
+    "First-layer weights as images: dark positive, orange negative; each on its own scale"
     from matplotlib.colors import LinearSegmentedColormap
     colors = [COLORS['accent'], 'white', '#0b2545']
     cmap = LinearSegmentedColormap.from_list('ink', colors)
