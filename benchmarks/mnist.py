@@ -69,7 +69,7 @@ def time_products(x, y, bs):
 
 
 def digits(data):
-    "Training digits as float32 rows, normalized, and their classes"
+    "Training digits as float32 rows, normalised, and their classes"
     if data:
         x, y = load_mnist(data)[:2]
         n = len(x)//PARTS
