@@ -54,7 +54,7 @@ def read_idx(
 MNIST_FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte',
                't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')
 
-# %% ../nbs/05a_mnist_data.ipynb #5279830b
+# %% ../nbs/05a_mnist_data.ipynb #ee6bcbfa
 def _candidates(path, name):
     "Places where the MNIST file `name` may be, below `path`"
     for folder in (path, path/'MNIST'/'raw'):
@@ -65,6 +65,14 @@ def _candidates(path, name):
 def _find(path, name):
     "The first of those places that exists; None if there is none"
     return next((p for p in _candidates(path, name) if p.exists()), None)
+
+def _read(path, name):
+    "The array in the MNIST file `name`, wherever it is below `path`"
+    found = _find(Path(path), name)
+    if found is None:
+        raise InputError(f'{path}: no {name}[.gz] in it; '
+                         'give the folder with the four MNIST files')
+    return read_idx(found)
 
 # %% ../nbs/05a_mnist_data.ipynb #ca605019
 def _check_digits(path, images, labels):
@@ -77,17 +85,12 @@ def _check_digits(path, images, labels):
     if labels.max() > 9:
         raise InputError(f'{path}: a label is {labels.max()}, but digits go from 0 to 9; {_AGAIN}')
 
-# %% ../nbs/05a_mnist_data.ipynb #c435c0d3
+# %% ../nbs/05a_mnist_data.ipynb #d6b64008
 def load_mnist(
     path, # Folder with the four idx files, plain or gzipped
 )->tuple: # Training images and labels, test images and labels: uint8, (n, 28, 28) and (n,)
     "Load MNIST, or another data set in its format, from its idx files"
-    paths = [_find(Path(path), name) for name in MNIST_FILES]
-    for name, found in zip(MNIST_FILES, paths):
-        if found is None:
-            raise InputError(f'{path}: no {name}[.gz] in it; '
-                             'give the folder with the four MNIST files')
-    x, y, x_test, y_test = map(read_idx, paths)
+    x, y, x_test, y_test = [_read(path, name) for name in MNIST_FILES]
     _check_digits(path, x, y)
     _check_digits(path, x_test, y_test)
     return x, y, x_test, y_test
