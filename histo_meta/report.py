@@ -52,7 +52,7 @@ _SPLIT_WORDS = dict(
     external='The model was not trained on these data.')
 
 def split_summary(
-    name:str, # 'random', 'slide', 'folder', 'custom', or 'external' for data without a part in training
+    name:str, # 'random', 'slide', 'folder', 'custom', or 'external' for other data
     shared:int=0, # Number of slides, or for 'external' of patches, on both sides
 )->str:
     "What a split means for the scores, in a sentence or two"
@@ -258,7 +258,6 @@ REPORT_PLOTS += [
         'proportion of tumor patches that are found (recall).',
         lambda e: plot_pr(e.y, e.p, e.slide))]
 
-# %% ../nbs/60_report.ipynb #d0fbcd66
 def _score_rows(e):
     scores = [(s.name, estimate_text(e.metrics[s.key]), f'{s.best:g}') for s in SCORES]
     return pd.DataFrame(scores, columns=['score', 'value (interval)', 'best'])
@@ -364,8 +363,10 @@ def _loss_rows(e, most=20):
     shown = e.errors.head(most).drop(columns=['row'], errors='ignore')
     files = [Path(f).name for f in shown.path]
     same = [Path(f).stem for f in files] == shown.id.tolist()
-    shown = shown.assign(path=files).rename(columns=dict(path='file', prob='probability'))
-    return shown.drop(columns='id') if same else shown
+    names = dict(path='file', label='actual', pred='predicted', prob='probability')
+    shown = shown.assign(path=files).rename(columns=names)
+    order = ['id', 'file', 'slide', 'actual', 'predicted', 'probability', 'loss']
+    return shown[[c for c in order if c in shown and not (same and c == 'id')]]
 
 def _loss_note(e):
     wrong = np.sum((e.p>=.5) != e.y)
@@ -549,14 +550,16 @@ def info_sheet(
         'Versions': info.versions, 'Hashes': info.hashes}
     return {title: _facts(group) for title, group in groups.items() if group}
 
-# %% ../nbs/60_report.ipynb #1a9cc433
+# %% ../nbs/60_report.ipynb #4815fa0e
 _STYLE_TEXT = '''
-:root { --ink:#222; --soft:#5f6368; --line:#e3e5e8; --wash:#f5f7f9; --blue:#0072B2; --orange:#D55E00 }
+:root { --ink:#222; --soft:#5f6368; --line:#e3e5e8; --wash:#f5f7f9;
+  --blue:#0072B2; --orange:#D55E00 }
 * { box-sizing:border-box }
 body { font:16px/1.55 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color:var(--ink);
   max-width:1040px; margin:0 auto; padding:2.2rem 1.25rem 4rem; overflow-wrap:break-word }
 h1 { font-size:1.9rem; line-height:1.2; margin:0 }
-h2 { font-size:1.3rem; margin:3rem 0 1rem; padding-bottom:.35rem; border-bottom:2px solid var(--line) }
+h2 { font-size:1.3rem; margin:3rem 0 1rem; padding-bottom:.35rem;
+  border-bottom:2px solid var(--line) }
 h3 { font-size:1rem; margin:1.8rem 0 .2rem }
 .sub, .note, figcaption { color:var(--soft) }
 .sub { margin:.3rem 0 1.2rem }
@@ -669,7 +672,7 @@ def _pictures(folder):
     "Each plot that was drawn, with its data URI and its width in CSS pixels"
     for plot in REPORT_PLOTS:
         file = Path(folder)/f'{plot.name}.png'
-        if file.exists(): yield plot, png_uri(file), _png_width(file)*100//150
+        if file.exists(): yield plot, png_uri(file), _png_width(file)*108//150
 
 def _lists(e):
     "Each table that can be made, with its note and its HTML"
@@ -683,6 +686,7 @@ def _chapters(e, folder):
     def of(items, title): return [o for o in items if o[0].chapter == title]
     for title in titles: yield title, of(pictures, title), of(lists, title)
 
+# %% ../nbs/60_report.ipynb #7599ddee
 def _tiles(m):
     "Name, value and interval of the scores at the top"
     for score in SCORES:
@@ -692,7 +696,6 @@ def _tiles(m):
     slides = f", {m['slides']:,} slides" if m['slides'] else ''
     yield 'Patches', f"{m['n']:,}", f"{m['events']:,} tumor{slides}"
 
-# %% ../nbs/60_report.ipynb #2885b5c8
 def _templates(name):
     style = _STYLE_TEXT + _STYLE_PLOTS + _STYLE_TABLES
     parts = dict(page=_PAGE, chapter=_CHAPTER, facts=_FACTS, card=_CARD,
@@ -702,6 +705,7 @@ def _templates(name):
     env.globals |= dict(style=Markup(style), research=RESEARCH_ONLY, limits=_LIMITS)
     return env.get_template(name)
 
+# %% ../nbs/60_report.ipynb #f09b8cd5
 def report_html(
     e:ReportData, # What the report is about
     folder, # Folder with the plots, as PNG files

@@ -272,7 +272,7 @@ def train_run(
     num_workers:int=None, # Processes that read patches; `default_num_workers()` by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    **kwargs, # Passed on to `train_learner`: epochs, lr, arch, pretrained, bs, size, valid_pct, seed
+    **kwargs, # Passed on to `train_learner`: epochs, lr, arch, pretrained, bs, size, seed, …
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
     out, patches = check_absent(out), _check_training(data, split, skip, progress, **kwargs)
@@ -421,7 +421,8 @@ def predict_run(
     predictor = _as_runs([run])[0].predictor()
     size = predictor.config['size']
     patches = read_patches(data, skip=skip, size=size, labels=False, progress=progress)
-    preds = predictions_table(patches.table, predictor.predict(patches.table, num_workers, progress))
+    prob = predictor.predict(patches.table, num_workers, progress)
+    preds = predictions_table(patches.table, prob)
     if submission: preds = kaggle_submission(preds, data)
     if out is not None: write_csv(out, preds)
     return preds
