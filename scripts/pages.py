@@ -116,7 +116,8 @@ def check_imports(say):
             try: tree = ast.parse(re.sub(r'^[%!].*$', '', source(cell), flags=re.M))
             except SyntaxError: continue
             imports, others = bound(tree)
-            seen |= others if is_exported(cell) else imports | others
+            shown = not is_exported(cell) or 'exports' in directives(cell)  # the site shows no cell of `#| export`
+            seen |= imports | others if shown else others
             missing = sorted(used(tree) - seen)
             if missing and not is_exported(cell): say(f'{name(path, i)}: {", ".join(missing)} not imported in a visible cell')
 
