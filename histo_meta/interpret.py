@@ -321,14 +321,13 @@ def evaluate(
     scores = {s.key: s.compute(data) for s in SCORES}
     return Evaluation(to_plain(size | settings | scores | _details(data)), data.point)
 
-# %% ../nbs/50_interpret.ipynb #b4356676
+# %% ../nbs/50_interpret.ipynb #d9e6deab
 def _details(data):
     "The keys of `metrics` other than the scores"
-    y, p, slide, point = data.y, data.p, data.slide, data.point
     return dict(
-        confusion_matrix=confusion_matrix(y, p),
-        operating_point=_point_info(point),
-        predictive_values=list(_predictive_info(point, data.level)),
+        confusion_matrix=confusion_matrix(data.y, data.p),
+        operating_point=_point_info(data.point),
+        predictive_values=list(_predictive_info(data.point, data.level)),
         calibration=_calibration_info(data),
         subgroups=_subgroup_rows(data),
         warnings=_warnings(data))
