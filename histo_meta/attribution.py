@@ -161,7 +161,7 @@ def show_heatmaps(
     figure.colorbar(scale, ax=axs[1].tolist(), label=f'{label}\n(patch maximum = 1)', shrink=.9, pad=.02)
     return axs
 
-# %% ../nbs/55_attribution.ipynb #494911c9
+# %% ../nbs/55_attribution.ipynb #d9a891fe
 def _luminance(color):
     "Relative luminance of a colour, 0 for black to 1 for white"
     from matplotlib.colors import to_rgb
