@@ -18,7 +18,7 @@ from typing import NamedTuple
 import h5py, numpy as np, pandas as pd
 from PIL import Image
 
-from .base import CENTRE, PATCH, SPLITS, VOCAB, InputError
+from .base import PATCH, SPLITS, VOCAB, InputError
 from .base import centre_box, progress_bar, theme
 
 # %% ../nbs/20_data.ipynb #c4737ed1
