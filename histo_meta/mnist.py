@@ -267,7 +267,7 @@ def fit(
             log['epochs'].append(summary)
     return log
 
-# %% ../nbs/05_mnist.ipynb #3dd9c691
+# %% ../nbs/05_mnist.ipynb #9b325f06
 def _plot_loss(ax, log):
     "Training loss, smoothed over a quarter of an epoch, and validation loss"
     epochs = log['epochs']
@@ -287,7 +287,7 @@ def _plot_error(ax, epochs):
     error = [100*(1 - e['valid_accuracy']) for e in epochs]
     ax.plot([e['epoch'] for e in epochs], error, 'o-', ms=3, color=COLORS['accent'])
     ax.set(xlabel='epoch', ylabel='misclassified, %', yscale='log', title='Validation error')
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
     ax.yaxis.set_major_formatter('{x:g}')
     ax.yaxis.set_minor_formatter(NullFormatter())
 
