@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import numpy as np
+from fastcore.basics import patch
 
 from .base import COLORS, InputError, progress_bar, theme
 from .mnist_data import show_digits
@@ -427,11 +428,6 @@ class Network:
         self.grads = [g for linear in self.linears for g in (linear.dW, linear.db)]
         self.names = [f'{name}{i}' for i in range(1, len(sizes)) for name in 'Wb']
 
-    def normalize(self, images:np.ndarray)->np.ndarray:
-        "Images as rows, (n, pixels): mean subtracted, divided by the standard deviation"
-        x = np.subtract(images.reshape(len(images), -1), self.mean, dtype=self.dtype)
-        return np.divide(x, self.std, out=x, dtype=self.dtype)
-
     def forward(self, x:np.ndarray)->np.ndarray:
         for layer in self.layers: x = layer.forward(x)
         return x
@@ -440,10 +436,18 @@ class Network:
         for layer in reversed(self.layers[1:]): dz = layer.backward(dz)
         self.layers[0].backward(dz, needs_input_grad=False)
 
-    def __repr__(self):
-        act = type(self.layers[1]).__name__ if len(self.layers) > 1 else 'no activation'
-        count = sum(p.size for p in self.params)
-        return f"Network {'-'.join(map(str, self.sizes))}, {act}, {count:,} parameters"
+# %% ../nbs/05_mnist.ipynb #c5ab69d6
+@patch
+def normalize(self:Network, images:np.ndarray)->np.ndarray:
+    "Images as rows, (n, pixels): mean subtracted, divided by the standard deviation"
+    x = np.subtract(images.reshape(len(images), -1), self.mean, dtype=self.dtype)
+    return np.divide(x, self.std, out=x, dtype=self.dtype)
+
+@patch
+def __repr__(self:Network):
+    act = type(self.layers[1]).__name__ if len(self.layers) > 1 else 'no activation'
+    count = sum(p.size for p in self.params)
+    return f"Network {'-'.join(map(str, self.sizes))}, {act}, {count:,} parameters"
 
 # %% ../nbs/05_mnist.ipynb #7697ee38
 @theme()
