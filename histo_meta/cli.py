@@ -69,13 +69,13 @@ def histo_evaluate(
     run:str, # Folder of a run
     data:str, # Folder with labelled patches
     out:str=None, # New folder for the evaluation; RUN/evaluations/NAME-OF-DATA by default
-    compare:str='', # Other runs to compare on the same patches, separated by commas
+    compare:str=None, # Other runs to compare on the same patches, separated by commas
     workers:int=0, # Processes that read patches
     skip:bool=False, # Leave out patches that cannot be read
 ):
     "Evaluate a run on other labelled data"
     from histo_meta.run import evaluate_run, run_summary
-    others = [r for r in compare.split(',') if r]
+    others = [r for r in (compare or '').split(',') if r]
     print(run_summary(evaluate_run(run, data, out, others, skip, workers)))
 
 # %% ../nbs/90_cli.ipynb #4574b383
