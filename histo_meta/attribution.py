@@ -72,7 +72,7 @@ def cam_layer(
     raise InputError(f'no layer of {arch} has {cells}x{cells} cells on patches of {size} pixels; '
                      'ask for fewer cells, or train on larger patches')
 
-# %% ../nbs/55_attribution.ipynb #0e2d6954
+# %% ../nbs/55_attribution.ipynb #d5569fe1
 def _log_odds(model):
     "A function that gives the log-odds of tumor, (n,), for inputs of `model`"
     def log_odds(x):
@@ -84,7 +84,7 @@ def grad_cam(
     predictor:Predictor, # The model to explain
     table:pd.DataFrame, # A patch table
     layer:str=None, # Name in `predictor.model`; by default the one that `cam_layer` finds
-)->np.ndarray: # (n, cells, cells) float32; each map is >= 0 and sums to 1, or is 0 if nothing speaks for tumor
+)->np.ndarray: # (n, cells, cells) float32, at least 0; each map sums to 1, or to 0
     "The proportion of the evidence for tumor in each cell, for each patch"
     from captum.attr import LayerGradCam
     module = predictor.model.get_submodule(layer or cam_layer(predictor))
@@ -131,7 +131,7 @@ def _color_scale(values, limit=None):
     scale.set_clim(-limit if signed else 0, limit)
     return scale
 
-# %% ../nbs/55_attribution.ipynb #91c82320
+# %% ../nbs/55_attribution.ipynb #5a5d1173
 def _overlay(ax, values, scale):
     "Draw a map over a patch, more opaque where its magnitude is larger"
     ax.imshow(values, extent=(-.5, PATCH-.5, PATCH-.5, -.5), cmap=scale.cmap, norm=scale.norm,
@@ -142,6 +142,7 @@ def _relative(maps):
     largest = np.abs(maps).max((1, 2), keepdims=True)
     return maps / np.where(largest > 0, largest, 1)
 
+# %% ../nbs/55_attribution.ipynb #1f18b05e
 @theme()
 def show_heatmaps(
     table:pd.DataFrame, # A patch table of a few patches
@@ -156,9 +157,11 @@ def show_heatmaps(
     axs = show_patches(np.concatenate([x, grey]), titles, columns=len(x))
     scale = _color_scale(relative, limit=1)
     for ax,values in zip(axs[1], relative): _overlay(ax, values, scale)
-    figure = axs[0, 0].figure
-    figure.set_size_inches(1.25*len(x) + .8, 2.8)
-    figure.colorbar(scale, ax=axs[1].tolist(), label=f'{label}\n(patch maximum = 1)', shrink=.9, pad=.02)
+    fig = axs[0, 0].figure
+    fig.set_size_inches(1.25*len(x) + .8, 2.8)
+    bar = fig.colorbar(scale, ax=axs[1].tolist(), shrink=.9, pad=.02)
+    bar.set_label(f'{label}\n(patch maximum = 1)', fontsize=8)
+    bar.ax.tick_params(labelsize=8)
     return axs
 
 # %% ../nbs/55_attribution.ipynb #d9a891fe
@@ -177,7 +180,7 @@ def _contrast(a, b):
 def _text_color(background):
     return max(['black', 'white'], key=lambda text: _contrast(text, background))
 
-# %% ../nbs/55_attribution.ipynb #47b2175b
+# %% ../nbs/55_attribution.ipynb #c0883271
 def _centre_frame():
     from matplotlib.patches import Rectangle
     side = CENTRE/PATCH
@@ -197,13 +200,14 @@ def plot_mean_heatmap(
     ax.imshow(mean, cmap=scale.cmap, norm=scale.norm, extent=(0, 1, 1, 0))
     for (i,j),value in np.ndenumerate(mean):
         x,y = (j + .5)/len(mean), (i + .5)/len(mean)
-        ax.text(x, y, f'{value:.{digits}f}', color=_text_color(scale.to_rgba(value)),
+        shown = np.round(value, digits) + 0.  # -0.0 + 0.0 is 0.0
+        ax.text(x, y, f'{shown:.{digits}f}', color=_text_color(scale.to_rgba(value)),
                 ha='center', va='center', fontsize=8.5)
     ax.add_patch(_centre_frame())
     ax.set(xticks=[], yticks=[], title=f'{title} (n = {len(maps):,})')
     return ax
 
-# %% ../nbs/55_attribution.ipynb #342a96f8
+# %% ../nbs/55_attribution.ipynb #51c6ccf0
 def _windows(size, steps):
     "Slices of rows (or columns) that hide as much as the centre, from border to border"
     left,_,right,_ = centre_box(size)
@@ -218,9 +222,9 @@ def _hide(x, rows, columns, grey):
 def occlusion(
     predictor:Predictor, # The model to explain
     table:pd.DataFrame, # A patch table
-    steps:int=1, # Steps of the window from border to centre: 1 gives 3x3 windows side by side, 2 gives 5x5 that overlap
-    grey:int=240, # Grey value of the occluder, 0 (black) to 255 (white); by default that of bare glass
-)->np.ndarray: # (n, 2*steps+1, 2*steps+1) float64: drop of the probability, -1..1; the centre is in the middle
+    steps:int=1, # From border to centre: 1 gives 3x3 windows side by side, 2 gives 5x5 that overlap
+    grey:int=240, # Grey value of the occluder, 0 to 255; by default that of bare glass
+)->np.ndarray: # (n, 2*steps+1, 2*steps+1) float64 drop, -1..1; the centre is in the middle
     "How far the probability of tumor drops when a window of the centre's size is hidden"
     windows = _windows(predictor.config['size'], steps)
     def prob(x): return predictor.probs(predictor.logits(x))
@@ -246,7 +250,7 @@ def centre_surround(
     border[1:-1, 1:-1] = False
     return CentreSurround(prob_drop[:, k//2, k//2], prob_drop[:, border])
 
-# %% ../nbs/55_attribution.ipynb #f3d2b598
+# %% ../nbs/55_attribution.ipynb #a935b401
 @theme()
 def plot_occlusion(
     prob_drop:np.ndarray, # (n, k, k) from `occlusion`
@@ -258,11 +262,11 @@ def plot_occlusion(
     wins = (drops.centre > largest).sum()
     ax.axline((0, 0), slope=1, color=COLORS['muted'], ls='--', lw=1)
     ax.scatter(largest, drops.centre, s=14, alpha=.6, color=COLORS['model'])
-    ax.set(xlabel='largest drop of p, surround hidden', ylabel='drop of p, centre hidden', aspect='equal',
-           title=f'The centre matters most in {wins:,} of {len(prob_drop):,}')
+    ax.set(xlabel='largest drop of p, surround hidden', ylabel='drop of p, centre hidden',
+           aspect='equal', title=f'The centre matters most in {wins:,} of {len(prob_drop):,}')
     return ax
 
-# %% ../nbs/55_attribution.ipynb #d0538e31
+# %% ../nbs/55_attribution.ipynb #7d6d59f2
 class AttributionSummary(NamedTuple):
     "Where a model looks on tumours that it found"
     patches:int # Number of patches
@@ -271,10 +275,14 @@ class AttributionSummary(NamedTuple):
     surround_drop:float # The same for the place of the surround where it is largest
     maps:np.ndarray # (n, cells, cells) from `grad_cam`, or None
     prob_drop:np.ndarray # (n, 3, 3) from `occlusion`
-    def __repr__(self):
-        return (f'AttributionSummary({self.patches} patches: {self.centre_share:.2f} of Grad-CAM in the centre; '
-                f'mean drop of p: centre {self.centre_drop:.3f}, strongest place of the surround {self.surround_drop:.3f})')
 
+    def __repr__(self):
+        cam = f'Grad-CAM in the centre {self.centre_share:.2f}'
+        if self.maps is None: cam = 'no Grad-CAM'
+        drops = f'centre hidden {self.centre_drop:.3f}, strongest surround {self.surround_drop:.3f}'
+        return f'AttributionSummary(n = {self.patches}; {cam}; mean drop of p: {drops})'
+
+# %% ../nbs/55_attribution.ipynb #e44a7d51
 def attribution_summary(
     predictor:Predictor, # The model to explain
     table:pd.DataFrame, # A patch table of true positives: tumours that the model found
@@ -285,9 +293,12 @@ def attribution_summary(
     prob_drop = occlusion(predictor, table)
     drops = centre_surround(prob_drop)
     known = maps is not None and maps.any()
-    share = float(np.nanmean(centre_share(maps))) if known else np.nan
-    surround_drop = float(drops.surround.mean(0).max())
-    return AttributionSummary(len(table), share, float(drops.centre.mean()), surround_drop, maps, prob_drop)
+    in_centre = float(np.nanmean(centre_share(maps))) if known else np.nan
+    return AttributionSummary(
+        patches=len(table), centre_share=in_centre,
+        centre_drop=float(drops.centre.mean()),
+        surround_drop=float(drops.surround.mean(0).max()),
+        maps=maps, prob_drop=prob_drop)
 
 # %% ../nbs/55_attribution.ipynb #075035d2
 @theme()

@@ -98,7 +98,7 @@ def bundle_hash(
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode() + weights).hexdigest()
 
-# %% ../nbs/40_bundle.ipynb #9d050a57
+# %% ../nbs/40_bundle.ipynb #f6057ca3
 def _state(model):
     return {name: v.detach().cpu().contiguous() for name,v in model.state_dict().items()}
 
@@ -107,8 +107,8 @@ def _shapes(state): return {name: tuple(v.shape) for name,v in state.items()}
 def _check_plain(state, arch):
     "Raise an `InputError` unless `build_model` makes a network with these shapes"
     if _shapes(state) != _shapes(build_model(arch).state_dict()):
-        raise InputError(f'the network of this learner is not the plain {arch}, so it could not be loaded again; '
-                         f'train with patch_learner and no head of your own')
+        raise InputError(f'the network of this learner is not the plain {arch}, so it could not be '
+                         'loaded again; train with patch_learner and no head of your own')
 
 def save_bundle(
     learn:Learner, # With the `DataLoaders` of `patch_dls`
@@ -128,24 +128,24 @@ def save_bundle(
         if folder.is_dir(): folder.rmdir()
     return folder
 
-# %% ../nbs/40_bundle.ipynb #fbbce43f
+# %% ../nbs/40_bundle.ipynb #51d86092
 def _read_bundle(folder):
     "Config and weights of a bundle, checked"
     try:
         config = json.loads((folder/'config.json').read_text(encoding='utf-8'))
         weights = (folder/'model.safetensors').read_bytes()
     except (OSError, ValueError) as e:
-        raise InputError(f'{folder}: not a bundle, which has config.json and model.safetensors ({e}); '
-                         "name the folder 'bundle' of a run") from e
+        raise InputError(f'{folder}: not a bundle, which has config.json and model.safetensors '
+                         f"({e}); name the folder 'bundle' of a run") from e
     if not isinstance(config, dict) or config.get('format') != _FORMAT:
-        raise InputError(f'{folder}: its config.json does not say {_FORMAT!r}, so it is of another kind or version; '
-                         'save it again with save_bundle')
+        raise InputError(f'{folder}: its config.json does not say {_FORMAT!r}, so it is of another '
+                         'kind or version; save it again with save_bundle')
     if config.get('hash') != bundle_hash(config, weights):
         raise InputError(f'{folder}: changed since it was saved (its hash does not match); '
                          'copy or download it again')
     return config, weights
 
-# %% ../nbs/40_bundle.ipynb #c798d49a
+# %% ../nbs/40_bundle.ipynb #06315543
 def load_bundle(
     folder, # As written by `save_bundle`
 )->tuple: # (model, config): a network in evaluation mode, and the content of config.json
@@ -154,10 +154,11 @@ def load_bundle(
     model = build_model(config['arch'])
     try: model.load_state_dict(safetensors.torch.load(weights))
     except (SafetensorError, RuntimeError) as e:
-        raise InputError(f"{folder}: its weights do not fit {config['arch']}; save or download it again") from e
+        raise InputError(f"{folder}: its weights do not fit {config['arch']}; "
+                         'save or download it again') from e
     return model.eval(), config
 
-# %% ../nbs/40_bundle.ipynb #e6046815
+# %% ../nbs/40_bundle.ipynb #3d622f52
 class Predictor:
     "Probabilities of tumor, from a learner or the folder of a bundle"
     def __init__(self,
@@ -174,7 +175,8 @@ class Predictor:
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.mean,self.std = self._channels('mean'), self._channels('std')
 
-    def _channels(self, key): return torch.tensor(self.config[key], device=self.device).view(1, 3, 1, 1)
+    def _channels(self, key):
+        return torch.tensor(self.config[key], device=self.device).view(1, 3, 1, 1)
 
     def __repr__(self):
         size = self.config['size']
@@ -237,7 +239,7 @@ class PatchImages(torch.utils.data.Dataset):
         image = np.array(open_patch(self.rows[i], self.size))
         return torch.from_numpy(image).permute(2, 0, 1)
 
-# %% ../nbs/40_bundle.ipynb #e0cd30f0
+# %% ../nbs/40_bundle.ipynb #a2eb80be
 @patch
 def batches(self:Predictor,
     table:pd.DataFrame, # A patch table; only its columns `path` and `row` are used
@@ -247,7 +249,8 @@ def batches(self:Predictor,
     if not len(table): raise InputError('the table holds no patches; choose other rows')
     images = PatchImages(table, self.config['size'])
     generator = torch.Generator()  # of its own, so that yours is not advanced
-    return torch.utils.data.DataLoader(images, self.bs, num_workers=num_workers, generator=generator)
+    return torch.utils.data.DataLoader(images, self.bs, num_workers=num_workers,
+                                       generator=generator)
 
 # %% ../nbs/40_bundle.ipynb #b1a3f797
 @patch

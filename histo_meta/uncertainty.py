@@ -79,7 +79,7 @@ def embeddings(
     with torch.inference_mode():
         return np.concatenate([pooled(x) for x in predictor.batches(table)])
 
-# %% ../nbs/56_uncertainty.ipynb #edcdf8da
+# %% ../nbs/56_uncertainty.ipynb #5bf7186a
 class Neighbors(NamedTuple):
     "The nearest neighbours of each query, the closest first"
     distance:np.ndarray # (n, k) cosine distance, 0..2
@@ -92,7 +92,8 @@ def nearest_neighbors(
 )->Neighbors:
     "The `k` embeddings of `ref` that are nearest to each of `query`"
     if k > len(ref):
-        raise InputError(f'k={k} neighbours, but there are only {len(ref)} patches to search; choose a smaller k')
+        raise InputError(f'k={k} neighbours, but there are only {len(ref)} patches to search; '
+                         'choose a smaller k')
     search = NearestNeighbors(n_neighbors=k, metric='cosine').fit(ref)
     return Neighbors(*search.kneighbors(query))
 
