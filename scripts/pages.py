@@ -122,6 +122,18 @@ def check_imports(say):
             if missing and not is_exported(cell): say(f'{name(path, i)}: {", ".join(missing)} not imported in a visible cell')
 
 
+def check_import_cells(say):
+    "Imports have cells of their own: nbdev runs every cell with an import when it builds the site"
+    for path in notebooks(ROOT):
+        for i, cell in enumerate(cells(path)):
+            if cell['cell_type'] != 'code' or is_exported(cell): continue
+            try: tree = ast.parse(re.sub(r'^[%!].*$', '', source(cell), flags=re.M))
+            except SyntaxError: continue
+            imports = any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(tree))
+            others = [n for n in tree.body if not isinstance(n, (ast.Import, ast.ImportFrom))]
+            if imports and others: say(f'{name(path, i)}: imports and other code in one cell')
+
+
 # Links
 
 def link_problem(folder, target):
@@ -196,7 +208,7 @@ def check_outputs(say):
                 if expects_output(cell): say(f'{name(path, i)}: the output is missing')
 
 
-CHECKS = (check_words, check_sizes, check_imports, check_links, check_outputs)
+CHECKS = (check_words, check_sizes, check_imports, check_import_cells, check_links, check_outputs)
 
 
 if __name__ == '__main__':
