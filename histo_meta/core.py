@@ -102,7 +102,7 @@ def FolderSplitter():
                          'or choose another split')
     return _inner
 
-# %% ../nbs/30_core.ipynb #3d82e35f
+# %% ../nbs/30_core.ipynb #8afca096
 def auto_split(
     table:pd.DataFrame, # A labelled patch table
 )->str: # 'folder' if folders give train and valid, 'slide' if ten slides are known, or 'random'
@@ -114,7 +114,8 @@ def auto_split(
 def _splitter(split, valid_pct, seed):
     if callable(split): return split
     if not 0 < valid_pct < 1:
-        raise InputError(f'valid_pct is {valid_pct}; give a proportion from 0 to 1, such as 0.1')
+        raise InputError(f'valid_pct (--valid) is {valid_pct}; '
+                         'give a proportion from 0 to 1, such as 0.1')
     if split == 'random': return RandomPatchSplitter(valid_pct, seed)
     if split == 'slide': return SlideSplitter(valid_pct, seed)
     if split == 'folder': return FolderSplitter()
@@ -396,7 +397,7 @@ def lr_find(
     vars(learn.training_log)['lr_find'] = found  # setattr warns: Learner has an lr_find too
     return found
 
-# %% ../nbs/30_core.ipynb #ed943ba0
+# %% ../nbs/30_core.ipynb #a6adea06
 @theme()
 def plot_lr_find(
     found:LRFind, # From `lr_find`
@@ -404,13 +405,18 @@ def plot_lr_find(
 ): # The `Axes`
     "Loss against learning rate, with the suggestion"
     ax = get_ax(ax, (4.5, 3))
-    end = max(len(found.lrs)-5, 1)  # the last losses have exploded
-    ax.plot(found.lrs[:end], found.losses[:end])
-    ax.axvline(found.lr, color=COLORS['accent'], ls='--', label=f'suggested: {found.lr:.1e}')
+    ax.plot(found.lrs, found.losses)
+    ax.axvline(found.lr, color=COLORS['accent'], ls='--')
+    lowest = found.losses.argmin()
+    if lowest > 2:  # show the descent; the losses that explode afterwards leave the picture
+        ax.set_ylim(*_range(found.losses[:lowest+1]))
     ax.set(xscale='log', xlabel='learning rate', ylabel='smoothed training loss')
-    ax.set_title('Learning rate finder')
-    ax.legend()
+    ax.set_title(f'Learning rate finder, suggested: {found.lr:.1e}')
     return ax
+
+def _range(values):
+    margin = .1*np.ptp(values)
+    return values.min() - margin, values.max() + margin
 
 # %% ../nbs/30_core.ipynb #cd0e61e9
 @delegates(patch_dls)

@@ -477,7 +477,7 @@ def read_patches(
 def _report_read(patches, size):
     n = len(patches.skipped)
     if n:
-        print(f'{n:,} patches cannot be read and are left out:', file=sys.stderr)
+        print(f'left out {_patches(n)} that cannot be read:', file=sys.stderr)
         print(*patches.skipped, sep='\n', file=sys.stderr)
     if patches.resized:
         print(f'{_patches(patches.resized)} will be resized to {size}x{size}', file=sys.stderr)
