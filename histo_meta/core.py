@@ -349,7 +349,7 @@ class TrainingLog(Callback):
     order = 70
     def __init__(self):
         self.history = pd.DataFrame() # A row for each epoch, with losses, metrics and seconds
-        self.lr_find = None # `LRFind`, once `lr_find` has run
+        self.lr_curve = None # `LRFind`, once `lr_find` has run
         self.lr_max = None # Highest learning rate, once `train_learner` has set it
     def before_fit(self):
         is_lr_find = hasattr(self.learn, 'lr_finder')
@@ -382,7 +382,7 @@ def lr_find(
     num_it:int=None, # Mini-batches to try; one pass over the data by default, but 40 to 100
     start_lr:float=1e-7, # Learning rate of the first mini-batch
     end_lr:float=10, # Learning rate of the last mini-batch
-)->LRFind: # Also kept in `learn.training_log.lr_find`
+)->LRFind: # Also kept in `learn.training_log.lr_curve`
     "fastai's `lr_find`, without files in the working directory"
     num_it = num_it or min(100, max(40, len(learn.dls.train)))
     path = learn.path
@@ -394,7 +394,7 @@ def lr_find(
         finally: learn.path = path
     losses = np.array([float(o) for o in learn.recorder.losses])
     found = LRFind(lr, np.array(learn.recorder.lrs), losses)
-    vars(learn.training_log)['lr_find'] = found  # setattr warns: Learner has an lr_find too
+    learn.training_log.lr_curve = found
     return found
 
 # %% ../nbs/30_core.ipynb #a6adea06
@@ -430,6 +430,7 @@ def train_learner(
     cbs=None, # More fastai callbacks
     progress:bool=True, # Show fastai's bars and the table of epochs
     stats=None, # As for `patch_dls`; by default those that the weights of `arch` expect
+    lr_mult:float=3., # With pretrained weights, the first layers learn at `lr/lr_mult`
     **kwargs, # Passed on to `patch_dls`
 )->Learner: # Trained; `training_log` has its history and learning rate
     "Split, build, find the learning rate and train"
@@ -439,11 +440,11 @@ def train_learner(
         learn = patch_learner(dls, arch, pretrained, cbs)
         quiet = nullcontext() if progress else learn.no_bar()
         silent = nullcontext() if progress else learn.no_logging()
-        with quiet, silent: return _fit(learn, epochs, lr)
+        with quiet, silent: return _fit(learn, epochs, lr, lr_mult)
 
-def _fit(learn, epochs, lr):
+def _fit(learn, epochs, lr, lr_mult):
     log = learn.training_log
     log.lr_max = lr_find(learn).lr if lr is None else lr
-    if learn.pretrained: learn.fine_tune(epochs, log.lr_max)
+    if learn.pretrained: learn.fine_tune(epochs, log.lr_max, lr_mult=lr_mult)
     else: learn.fit_one_cycle(epochs, log.lr_max)
     return learn

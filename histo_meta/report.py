@@ -143,7 +143,7 @@ def report_data(
         parts['subgroups'] = _by_slide(y, p, slide, result.point.threshold)
     if predictor: parts['attribution'] = _attribution(preds, predictor)
     if predictor: parts['tta'] = _tta(preds, predictor)
-    if log: parts |= dict(history=log.history, lr_find=log.lr_find)
+    if log: parts |= dict(history=log.history, lr_find=log.lr_curve)
     if models: parts['comparison'] = compare(y, models, slide)
     return ReportData(info, preds, y, p, slide=slide, result=result, predictor=predictor,
                       models=models, **parts)
