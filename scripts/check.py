@@ -70,9 +70,10 @@ def check_modules(found):
 
 
 def check_names(found):
-    "No public name has two owners, so that star imports of several modules agree"
+    "No public name has two owners, so that star imports of several modules agree; the MNIST family is imported by itself"
     owner = {}
     for name in found:
+        if name.startswith('mnist'): continue
         names = python_value(f'import histo_meta.{name} as m; print(*m.__all__)').split()
         for public in names:
             if public in owner: say(f'{public} is a public name of both {owner[public]} and {name}')
@@ -97,6 +98,22 @@ def check_layers(found):
             if number.get(other, -1) > number[name]: say(f'{name} imports {other}, which comes after it')
 
 
+def settings():
+    parser = ConfigParser(delimiters=['='])
+    parser.read(ROOT/'settings.ini', encoding='utf-8')
+    return parser['DEFAULT']
+
+
+def commands(): return [line.split('=')[0] for line in settings()['console_scripts'].split()]
+
+
+def check_sidebar():
+    "Every notebook has its place in the sidebar"
+    sidebar = (ROOT/'_quarto.yml').read_text(encoding='utf-8')
+    for path in notebooks(ROOT):
+        if path.relative_to(NBS).as_posix() not in sidebar: say(f'{path.name} is not in the sidebar of _quarto.yml')
+
+
 def check_imports(found):
     "Every module imports by itself, and what promises to be light does without torch"
     for name in found:
@@ -104,9 +121,10 @@ def check_imports(found):
     for code in LIGHT:
         error = python(f'{code}\nimport sys\nassert "torch" not in sys.modules')
         if error: say(f'not light: {code!r}: {error}')
-    shown = subprocess.run([sys.executable, '-X', 'importtime', Path(sys.executable).parent/'histo_train', '--help'],
-                           capture_output=True, text=True)
-    if shown.returncode or re.search(r'\| +torch$', shown.stderr, re.M): say('histo_train --help fails or imports torch')
+    for command in commands():
+        shown = subprocess.run([sys.executable, '-X', 'importtime', Path(sys.executable).parent/command, '--help'],
+                               capture_output=True, text=True)
+        if shown.returncode or re.search(r'\| +torch$', shown.stderr, re.M): say(f'{command} --help fails or imports torch')
 
 
 def check_docs():
@@ -115,18 +133,24 @@ def check_docs():
     if error := python('from nbdev.serve import proc_nbs; proc_nbs(force=True, n_workers=0)'): say(f'docs: {error}')
     for path in sorted((ROOT/'_proc').rglob('*.ipynb')):
         for cell in cells(path):
-            text = json.dumps(cell, ensure_ascii=False)
-            if 'Traceback (most recent' in text: say(f'docs: {path.name} would publish a traceback')
-            if re.search(r'\*args, \*\*kwargs\):', text): say(f'docs: {path.name} shows a class without its signature')
-            if cell['cell_type'] == 'markdown' and re.search(r'\[[^\]]*\[`', ''.join(cell['source'])):
-                say(f'docs: {path.name} has a link inside a link')
+            if 'Traceback (most recent' in json.dumps(cell, ensure_ascii=False): say(f'docs: {path.name} would publish a traceback')
+            for problem in signature_problems(cell): say(f'docs: {path.name} {problem}')
+
+
+def signature_problems(cell):
+    "Signatures without parameters, or with links that a code block shows as they are"
+    for output in cell.get('outputs', []):
+        text = ''.join(output.get('data', {}).get('text/markdown', ''))
+        for block in re.findall(r'```python.*?```', text, re.S):
+            if re.search(r'def \w+\(\s*\*args, \*\*kwargs\s*\):', block): yield f'shows {block.split()[2]} without its signature'
+            if re.search(r'\[`[^`]+`\]\(', block): yield 'has a link inside a signature'
+    source = ''.join(cell['source']) if cell['cell_type'] == 'markdown' else ''
+    if re.search(r'\[[^\]]*\[`', source): yield 'has a link inside a link'
 
 
 def check_pythons(versions=('3.11', '3.12', '3.13', '3.14')):
     "pip finds builds of all requirements for every supported Python"
-    parser = ConfigParser(delimiters=['='])
-    parser.read(ROOT/'settings.ini', encoding='utf-8')
-    wanted = parser['DEFAULT']['requirements'].split()
+    wanted = settings()['requirements'].split()
     for version in versions:
         with tempfile.TemporaryDirectory() as tmp:
             error = run(sys.executable, '-m', 'pip', 'install', '--quiet', '--dry-run', '--target', tmp,
@@ -143,8 +167,9 @@ def main():
         check_modules(found)
         check_layers(found)
         check_names(found)
+        check_sidebar()
         for check in pages.CHECKS: check(say)
-        error = run('ruff', 'check', '--quiet', '--output-format=concise', 'histo_meta', 'scripts', 'setup.py')
+        error = run('ruff', 'check', '--quiet', '--output-format=concise', 'histo_meta', 'scripts', 'benchmarks', 'setup.py')
         if error: say(error)
         check_imports(found)
         check_docs()

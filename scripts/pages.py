@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import json
 import re
-from pathlib import Path
+import sys
 
 from reading import HEADLESS, PICTURES, ROOT, cell_lines, has_text, is_exported, notebooks, prose, source
 
@@ -50,6 +50,8 @@ def word_problems(where, text):
         for m in re.finditer(pattern, text, re.I):
             around = text[max(m.start()-25, 0):m.end()+25].replace('\n', ' ')
             yield f'{where}: "{m[0]}" ({better}): …{around}…'
+    for found in HEADLESS.findall(text): yield f'{where}: headless sentence: {found.strip()[:60]}'
+    for found in re.findall(r'^[A-Z_]{6,}$|\bTODO\b', text, re.M): yield f'{where}: a placeholder: {found}'
 
 
 def check_words(say):
@@ -59,7 +61,6 @@ def check_words(say):
             markdown = cell['cell_type'] == 'markdown'
             text = prose(cell) if markdown else code_words(source(cell)) if is_exported(cell) else ''
             for problem in word_problems(name(path, i), text): say(problem)
-            for found in HEADLESS.findall(text) if markdown else (): say(f'{name(path, i)}: headless sentence: {found[:60]}')
     for document in DOCUMENTS:
         text = re.sub(r'```.*?```', '', (ROOT/document).read_text(encoding='utf-8'), flags=re.S)
         for problem in word_problems(document, text): say(problem)
@@ -174,9 +175,11 @@ def image_bytes(kind, data):
 def output_problems(output, largest=150_000):
     if output['output_type'] == 'error': yield 'a traceback'
     text = output_text(output)
-    if re.search(r'(?<![\w.])/(tmp|home|root|work|opt|Users)/', text): yield 'an absolute path'
+    if re.search(r'(?<![\w.])/(tmp|home|root|opt|mnt|Users|[a-z]+/shared)/', text): yield 'an absolute path'
+    if re.search(r'█|\d+\.\d+% \[', text): yield 'a progress bar'
+    if re.search(r'<[\w.]+ object at 0x|<Axes: ', text): yield 'a stray repr'
     if 'Traceback (most recent' in text: yield 'a traceback'
-    if re.search(r'np\.(float|int)\d+\(', text): yield 'a raw NumPy number'
+    if re.search(r'np\.(float\d+|int\d+|True_|False_|str_)', text): yield 'a raw NumPy value'
     if re.search(r'\w+Warning:', text): yield 'a warning'
     for kind in PICTURES:
         size = image_bytes(kind, output.get('data', {}).get(kind, ''))
@@ -185,11 +188,15 @@ def output_problems(output, largest=150_000):
 
 def expects_output(cell):
     "Does the code print, or end with a value?"
-    tree = ast.parse(re.sub(r'^[%!].*$', '', source(cell), flags=re.M)).body
+    code = source(cell)
+    if re.search(r'^#\| ?fig-', code, re.M): return True
+    try: tree = ast.parse(re.sub(r'^[%!].*$', '', code, flags=re.M)).body
+    except SyntaxError: return False
     if not tree: return False
-    printing = any(isinstance(n, ast.Expr) and isinstance(n.value, ast.Call) and getattr(n.value.func, 'id', '') == 'print'
-                   for n in tree)
-    values = (ast.Name, ast.Attribute, ast.Tuple, ast.JoinedStr, ast.Subscript)
+    outside = [n for n in tree if not isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    calls = [n for part in outside for n in ast.walk(part) if isinstance(n, ast.Call)]
+    printing = any(getattr(n.func, 'id', '') == 'print' and not n.keywords for n in calls)
+    values = (ast.Name, ast.Attribute, ast.Tuple, ast.List, ast.Dict, ast.BinOp, ast.JoinedStr, ast.Subscript)
     return printing or isinstance(tree[-1], ast.Expr) and isinstance(tree[-1].value, values)
 
 
@@ -215,4 +222,4 @@ if __name__ == '__main__':
     problems = []
     for check in CHECKS: check(problems.append)
     print(*problems, sep='\n')
-    print(len(problems), 'problems')
+    sys.exit(f'{len(problems)} problems' if problems else 0)

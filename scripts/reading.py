@@ -12,7 +12,7 @@ FIELD_WORDS = ['backprop', 'activation function', 'nonlinear', 'mini-batch', 'ov
                r'test-time|\bTTA\b', 'dihedral', r'leak(s|age)?\b', 'stratif', r'vectori[sz]', 'hyperparameter', 'baseline',
                'computational graph', 'ClassificationInterpretation', 'plot_top_losses', 'aug_transforms', 'load_learner',
                'Colab']
-HEADLESS = re.compile(r"(?:^|(?<=[.!:;] )|(?<=\n))(?:What|Who|Whoever|Whatever)\s[^.?!\n]*[.!](?=\s|$)")
+HEADLESS = re.compile(r"(?:^[ >*#|\d.-]*|(?<=[.!:;] ))(?:What|Who|Whoever|Whatever)\s[^.?!|\n]*[.!:](?=\s|$)", re.M)
 PICTURES = ('image/png', 'image/jpeg', 'image/svg+xml')
 
 
@@ -28,7 +28,7 @@ def source(cell): return ''.join(cell['source'])
 
 
 def is_exported(cell):
-    return cell['cell_type'] == 'code' and bool(re.match(r'#\| ?exports?i?\b', source(cell)))
+    return cell['cell_type'] == 'code' and bool(re.search(r'^#\| ?exports?i?\b', source(cell), re.M))
 
 
 def prose(cell):
@@ -64,7 +64,7 @@ def cell_lines(code):
 
 def has_text(cell):
     "Has a picture an alt text or a caption?"
-    return bool(re.search(r'^#\| ?(fig-alt|fig-cap):', source(cell), flags=re.M))
+    return bool(re.search(r'^#\| ?(fig-alt|fig-cap):\s*\S', source(cell), flags=re.M))
 
 
 def measure(folder):
