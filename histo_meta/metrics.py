@@ -154,9 +154,10 @@ class OperatingPoint:
     def words(self):
         (tn, fp), (fn, tp) = self.counts
         chosen = f', chosen on {self.chosen_on}' if self.chosen_on else ''
-        return (f'At threshold {self.threshold:.4g} ({self.rule}{chosen}) '
-                f'it misses {fn:,} of {fn+tp:,} tumor patches of {self.applied_to}, '
-                f'with {fp:,} false positives among {tn+fp:,} normal ones.')
+        where = '' if self.applied_to == self.chosen_on else f' in {self.applied_to}'
+        return (f'At threshold {self.threshold:.4g} ({self.rule}{chosen}), '
+                f'the model misses {fn:,} of {fn+tp:,} tumor patches{where}, '
+                f'with {fp:,} false positives among {tn+fp:,} normal patches.')
 
     def __repr__(self):
         return f"{self.words}\nSensitivity {self.sensitivity}, specificity {self.specificity}."

@@ -16,7 +16,7 @@ from .metrics import *
 
 # %% ../nbs/50c_plots.ipynb #060d808d
 def _size(y, slide=None):
-    "Patches, slides and tumors, in words"
+    "Patches, slides and tumor patches, in words"
     slides = '' if slide is None else f' from {len(pd.unique(slide)):,} slides'
     return f'{len(y):,} patches{slides}, {int(np.sum(y)):,} tumor'
 
@@ -128,7 +128,7 @@ def _confusion_frame(ax, counts, threshold):
     rows = [f'{name}\n{n:,}' for name, n in zip(VOCAB, counts.sum(1))]
     ax.set(xticks=[0, 1], xticklabels=VOCAB, xlabel='predicted')
     ax.set(yticks=[0, 1], yticklabels=rows, ylabel='actual')
-    ax.set_title(f'Confusion matrix at {threshold:.3g}')
+    ax.set_title(f'Confusion matrix, threshold {threshold:.3g}')
     ax.grid(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
@@ -305,7 +305,7 @@ def _forest_title(ax, worst, metric, known, dashed):
     "Title, with how many groups there are, and axis labels"
     group = worst.index.name or 'group'
     name = 'AUC' if metric == 'auc' else metric.capitalize()
-    ax.set_xlabel(f'{name}, with its interval')
+    ax.set_xlabel(f'{name} and its confidence interval')
     ax.set_ylabel(group, parse_math=False)
     below = f'{known} {group}s'
     if len(worst) < known: below = f'the worst {len(worst)} of {below}'
