@@ -420,8 +420,8 @@ class Network:
         self.dtype = dtype
         rng = np.random.default_rng(seed)
         var_scales = [act.var_scale]*(len(sizes)-2) + [.1]      # the last layer starts small
-        self.linears = [Linear(*pair, rng, scale, dtype)
-                        for *pair, scale in zip(sizes, sizes[1:], var_scales)]
+        self.linears = [Linear(n_in, n_out, rng, scale, dtype)
+                        for n_in, n_out, scale in zip(sizes, sizes[1:], var_scales)]
         self.layers = [self.linears[0]]
         for linear in self.linears[1:]: self.layers += [act(), linear]
         self.params = [p for linear in self.linears for p in (linear.W, linear.b)]
