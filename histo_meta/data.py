@@ -390,7 +390,7 @@ def short_id(
 def _caption(row):
     label,prob,slide = (getattr(row, k, None) for k in ('label', 'prob', 'slide'))
     known = [] if pd.isna(label) else [str(label)]
-    if prob is not None: known.append(f'p = {prob:.2f}')
+    if prob is not None: known.append(f'prob {prob:.2f}')
     lines = [short_id(row.id), ', '.join(known)]
     if not pd.isna(slide): lines.append(short_id(str(slide)))
     return '\n'.join(line for line in lines if line)

@@ -83,14 +83,14 @@ def _hidden(hidden):
 def _check_settings(epochs, lr_max, seed, out):
     "Raise an `InputError` for settings that cannot work"
     if epochs < 1 or not lr_max > 0:
-        raise InputError(f'epochs {epochs}, lr {lr_max}: both must be positive')
+        raise InputError(f'epochs {epochs}, learning rate {lr_max}: both must be positive')
     if seed < 0: raise InputError(f'seed {seed}: give 0 or a positive number')
     if out is not None: check_absent(out)
 
 # %% ../nbs/05c_mnist_run.ipynb #a7defd6e
 def _digits(data, download):
     "The digits, and what to call them in messages"
-    if data is None and download: raise InputError('nowhere to download to; add --data DIR')
+    if data is None and download: raise InputError('download needs a folder; add --data DIR')
     if data is None: return load_bundled(), "scikit-learn's bundled digits"
     folder = download_mnist(data) if download else data
     return load_mnist(folder), str(data)
