@@ -62,8 +62,8 @@ def plot_tta(
     ax.errorbar(range(len(groups)), rate.value, [below, above], fmt='o', capsize=3)
     ranges = [f'{std[group].min():.3f}–{std[group].max():.3f}' for group in groups]
     ax.set(xticks=range(len(groups)), xticklabels=ranges, ylim=0,
-           xlabel='std of p over the eight views', ylabel='proportion misclassified',
-           title=f'Errors by disagreement of the views (n = {sizes.sum():,})')
+           xlabel='std of the probability over the eight views', ylabel='proportion misclassified',
+           title=f'Misclassified patches by std of the views (n = {sizes.sum():,})')
     return ax
 
 # %% ../nbs/56_uncertainty.ipynb #27eb0982
