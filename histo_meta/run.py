@@ -403,8 +403,9 @@ def _wanted_ids(sample, found):
     wanted = pd.read_csv(sample, dtype=str).id
     missing = wanted[~wanted.isin(found.index)]
     if not len(missing): return wanted
-    raise InputError(f'{sample} lists {len(missing):,} patches without a prediction, such as '
-                     f'{missing.iloc[0]}; check that their files are in the folder')
+    patches = '1 patch' if len(missing) == 1 else f'{len(missing):,} patches'
+    raise InputError(f'{sample} lists {patches} without a prediction, such as {missing.iloc[0]}; '
+                     'check that each file is in the folder')
 
 # %% ../nbs/65_run.ipynb #ad6b9859
 def predict_run(
