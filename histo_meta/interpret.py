@@ -30,6 +30,9 @@ class Score:
     weighted:callable=_hidden() # From `WeightedPatches` to values (b,); bootstrapped
     noise:callable=_hidden() # From `WeightedPatches` to what chance adds to them (b,)
     estimate:callable=_hidden() # From `EvalData` to an `Estimate`
+    def __post_init__(self):
+        if (self.weighted is None) == (self.estimate is None):
+            raise InputError(f'score {self.key!r}: give either `weighted` or `estimate`')
 
 # %% ../nbs/50_interpret.ipynb #3019a539
 class ScoredPatches(SortedScores):
@@ -318,8 +321,14 @@ def evaluate(
         events=y.sum(),
         slides=None if slide is None else len(pd.unique(slide)))
     settings = dict(level=level, n_boot=n_boot, seed=seed)
+    others = size | settings | _details(data)
+    _check_keys([s.key for s in SCORES], others)
     scores = {s.key: s.compute(data) for s in SCORES}
-    return Evaluation(to_plain(size | settings | scores | _details(data)), data.point)
+    return Evaluation(to_plain(others | scores), data.point)
+
+def _check_keys(keys, others):
+    twice = [key for key in keys if keys.count(key) > 1 or key in others]
+    if twice: raise InputError(f'the key {twice[0]!r} is taken; give your score another one')
 
 # %% ../nbs/50_interpret.ipynb #d9e6deab
 def _details(data):
