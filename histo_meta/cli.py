@@ -98,7 +98,7 @@ def histo_predict(
 @_command
 def histo_mnist(
     data:str=None, # Folder with MNIST's idx files; scikit-learn's small digits by default
-    hidden:str='500,300', # Units of each hidden layer
+    hidden:str='500,300', # Neurons of each hidden layer
     epochs:int=20, # Passes over the training digits
     lr:float=.05, # Highest learning rate
     seed:int=0, # Decides initialisation and order
