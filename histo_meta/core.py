@@ -288,8 +288,11 @@ def packaged_weights(
     except (KeyError, ImportError): return None
     file = getattr(module, f'EfficientnetLite{arch[-1]}ModelFile').get_model_file_path()
     theirs = _without_counters(torch.load(file, map_location='cpu', weights_only=True))
-    names = _without_counters(timm.create_model(arch).state_dict())
-    return dict(zip(names, theirs.values(), strict=True))
+    with no_random(): names = _without_counters(timm.create_model(arch).state_dict())
+    for ours,other in zip(names, theirs, strict=True):
+        if ours.split('.')[-1] == other.split('.')[-1]: continue
+        raise InputError(f'{file}: its tensors are not in the order of timm; install another version')
+    return dict(zip(names, theirs.values()))
 
 # %% ../nbs/30_core.ipynb #27808463
 def _weights_hint(arch):
@@ -407,7 +410,8 @@ def plot_lr_find(
     ax = get_ax(ax, (4.5, 3))
     ax.plot(found.lrs, found.losses)
     ax.axvline(found.lr, color=COLORS['accent'], ls='--')
-    lowest = found.losses.argmin()
+    finite = np.isfinite(found.losses)  # the finder goes on after the loss has exploded
+    lowest = np.where(finite, found.losses, np.inf).argmin()
     if lowest > 2:  # show the descent; the losses that explode afterwards leave the picture
         ax.set_ylim(*_range(found.losses[:lowest+1]))
     ax.set(xscale='log', xlabel='learning rate', ylabel='smoothed training loss')
@@ -434,6 +438,8 @@ def train_learner(
     **kwargs, # Passed on to `patch_dls`
 )->Learner: # Trained; `training_log` has its history and learning rate
     "Split, build, find the learning rate and train"
+    if lr is not None and not lr > 0:
+        raise InputError(f'lr is {lr}; give a rate above 0, such as 0.002, or leave it out')
     stats = arch_stats(arch) if stats is None else stats
     with no_random(seed):
         dls = patch_dls(source, seed=seed, stats=stats, **kwargs)

@@ -1,5 +1,5 @@
 "Run notebooks from a clean shell and store their outputs, each with a hash of its source: python scripts/refresh.py [--flags 'slow real'] [NB ...]"
-import argparse, os, sys, warnings
+import argparse, os, subprocess, sys, warnings
 from pathlib import Path
 
 from execnb.nbio import read_nb, write_nb
@@ -50,7 +50,11 @@ def main():
     os.environ['IN_TEST'] = '1'
     warnings.simplefilter('ignore', FutureWarning)  # other libraries', about each other
     skip_flags = set(cfg.tst_flags.split()) - set(args.flags.split())
-    for path in map(Path, args.notebooks or sorted(nbglob())):
+    paths = [Path(p) for p in args.notebooks or sorted(nbglob())]
+    if len(paths) > 1:  # a process each: settings of one page must not reach the next
+        for path in paths: subprocess.run([sys.executable, __file__, '--flags', args.flags, str(path)], check=True)
+        return
+    for path in paths:
         print(path)
         # a tutorial shows what its slow cells trained; tests run a small twin in their place
         refresh(path, skip_flags - {'slow'} if 'tutorials' in path.resolve().parts else skip_flags)
