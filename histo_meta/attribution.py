@@ -181,6 +181,11 @@ def _text_color(background):
     return max(['black', 'white'], key=lambda text: _contrast(text, background))
 
 # %% ../nbs/55_attribution.ipynb #c0883271
+def _decimals(value, digits):
+    "A number as text, never as -0.00"
+    rounded = np.round(value, digits) + 0.  # -0.0 + 0.0 is 0.0
+    return f'{rounded:.{digits}f}'
+
 def _centre_frame():
     from matplotlib.patches import Rectangle
     side = CENTRE/PATCH
@@ -193,15 +198,15 @@ def plot_mean_heatmap(
     ax=None, # Matplotlib `Axes` to draw on; a new one by default
     title:str='', # What the maps show; the number of patches is added
     digits:int=2, # Decimals of the numbers
+    least_limit:float=0, # The colour scale reaches at least this far from 0
 ): # `Axes`
     "The mean of maps with its number in each cell, and the centre as a frame"
     ax,mean = get_ax(ax, (3.4, 3.4)), maps.mean(0)
-    scale = _color_scale(mean)
+    scale = _color_scale(mean, max(np.abs(mean).max(), least_limit))
     ax.imshow(mean, cmap=scale.cmap, norm=scale.norm, extent=(0, 1, 1, 0))
     for (i,j),value in np.ndenumerate(mean):
         x,y = (j + .5)/len(mean), (i + .5)/len(mean)
-        shown = np.round(value, digits) + 0.  # -0.0 + 0.0 is 0.0
-        ax.text(x, y, f'{shown:.{digits}f}', color=_text_color(scale.to_rgba(value)),
+        ax.text(x, y, _decimals(value, digits), color=_text_color(scale.to_rgba(value)),
                 ha='center', va='center', fontsize=8.5)
     ax.add_patch(_centre_frame())
     ax.set(xticks=[], yticks=[], title=f'{title} (n = {len(maps):,})')
@@ -260,10 +265,14 @@ def plot_occlusion(
     drops = centre_surround(prob_drop)
     ax,largest = get_ax(ax, (4, 4)), drops.surround.max(1)
     wins = (drops.centre > largest).sum()
+    lowest = min(largest.min(), drops.centre.min())
+    limits = min(-.05, 1.05*lowest), 1
     ax.axline((0, 0), slope=1, color=COLORS['muted'], ls='--', lw=1)
     ax.scatter(largest, drops.centre, s=14, alpha=.6, color=COLORS['model'])
-    ax.set(xlabel='largest drop of p, surround hidden', ylabel='drop of p, centre hidden',
-           aspect='equal', title=f'The centre matters most in {wins:,} of {len(prob_drop):,}')
+    ax.set(xlabel='largest drop of probability, surround hidden',
+           ylabel='drop of probability, centre hidden',
+           title=f'Centre first in {wins:,} of {len(prob_drop):,} patches')
+    ax.set(xlim=limits, ylim=limits, aspect='equal')
     return ax
 
 # %% ../nbs/55_attribution.ipynb #7d6d59f2
@@ -279,8 +288,9 @@ class AttributionSummary(NamedTuple):
     def __repr__(self):
         cam = f'Grad-CAM in the centre {self.centre_share:.2f}'
         if self.maps is None: cam = 'no Grad-CAM'
-        drops = f'centre hidden {self.centre_drop:.3f}, strongest surround {self.surround_drop:.3f}'
-        return f'AttributionSummary(n = {self.patches}; {cam}; mean drop of p: {drops})'
+        centre,surround = _decimals(self.centre_drop, 3), _decimals(self.surround_drop, 3)
+        drops = f'centre hidden {centre}, strongest surround {surround}'
+        return f'AttributionSummary(n = {self.patches}; {cam}; mean drop of probability: {drops})'
 
 # %% ../nbs/55_attribution.ipynb #e44a7d51
 def attribution_summary(
@@ -301,14 +311,17 @@ def attribution_summary(
         maps=maps, prob_drop=prob_drop)
 
 # %% ../nbs/55_attribution.ipynb #075035d2
+_LEAST_DROP = .05 # Colours of a drop map reach at least to this drop; smaller drops stay pale
+
 @theme()
 def plot_attribution(
     summary:AttributionSummary, # From `attribution_summary`
 )->np.ndarray: # (2,) of `Axes`; (1,) if there is no Grad-CAM
     "Mean Grad-CAM, and next to it the mean drop of the probability"
     import matplotlib.pyplot as plt
-    panels = {'Drop of p where hidden': summary.prob_drop}
-    if summary.maps is not None: panels = {'Proportion of Grad-CAM': summary.maps} | panels
-    axs = plt.subplots(1, len(panels), figsize=(3.8*len(panels), 3.7), squeeze=False)[1][0]
-    for ax,(title,maps) in zip(axs, panels.items()): plot_mean_heatmap(maps, ax, title)
+    panels = 1 if summary.maps is None else 2
+    axs = plt.subplots(1, panels, figsize=(3.8*panels, 3.7), squeeze=False)[1][0]
+    if panels == 2: plot_mean_heatmap(summary.maps, axs[0], 'Grad-CAM, proportion in each cell')
+    plot_mean_heatmap(summary.prob_drop, axs[-1], 'Drop of probability where hidden',
+                      least_limit=_LEAST_DROP)
     return axs
