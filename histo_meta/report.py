@@ -22,7 +22,6 @@ from sklearn.metrics import log_loss
 
 from .base import *
 from .data import *
-from .intervals import *
 from .metrics import *
 from .plots import *
 from .interpret import *
@@ -474,7 +473,8 @@ REPORT_TABLES += [
 def _known(e, item):
     "Whether `e` has what a plot or table needs"
     value = getattr(e, item.needs)
-    return value is not None and len(value) > 0
+    empty = hasattr(value, '__len__') and len(value) == 0
+    return value is not None and not empty
 
 def draw_plots(
     e:ReportData, # What to draw
@@ -668,11 +668,11 @@ def _png_width(path):
     return int.from_bytes(Path(path).read_bytes()[16:20], 'big')
 
 # %% ../nbs/60_report.ipynb #af667bd1
-def _pictures(folder):
+def _pictures(e, folder):
     "Each plot that was drawn, with its data URI and its width in CSS pixels"
     for plot in REPORT_PLOTS:
         file = Path(folder)/f'{plot.name}.png'
-        if file.exists(): yield plot, png_uri(file), _png_width(file)*108//150
+        if _known(e, plot) and file.exists(): yield plot, png_uri(file), _png_width(file)*108//150
 
 def _lists(e):
     "Each table that can be made, with its note and its HTML"
@@ -681,7 +681,7 @@ def _lists(e):
 
 def _chapters(e, folder):
     "Title, pictures and tables of each chapter"
-    pictures, lists = list(_pictures(folder)), list(_lists(e))
+    pictures, lists = list(_pictures(e, folder)), list(_lists(e))
     titles = dict.fromkeys(item[0].chapter for item in pictures + lists)
     def of(items, title): return [o for o in items if o[0].chapter == title]
     for title in titles: yield title, of(pictures, title), of(lists, title)
