@@ -291,7 +291,8 @@ def packaged_weights(
     with no_random(): names = _without_counters(timm.create_model(arch).state_dict())
     for ours,other in zip(names, theirs, strict=True):
         if ours.split('.')[-1] == other.split('.')[-1]: continue
-        raise InputError(f'{file}: its tensors are not in the order of timm; install another version')
+        raise InputError(f'{file}: its tensors are not in the order of timm; '
+                         'install another version')
     return dict(zip(names, theirs.values()))
 
 # %% ../nbs/30_core.ipynb #27808463
