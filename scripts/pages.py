@@ -17,6 +17,7 @@ BANNED = {
     r'\bwrong calls?\b': 'errors', r'\b(is|are|be|gets?|was|were) told\b': 'say who says it', r'\bfor the like\b': 'similar'}
 DIRECTIVES = re.compile(r'^#\| ?.*$', re.M)
 LINK = re.compile(r'(?<!!)\[([^\]]*)\]\(([^)\s]+)\)')
+IMAGE = re.compile(r'!\[[^\]]*\]\(([^)\s:]+)\)')
 TEXT_KEYS = ('text/plain', 'text/html', 'text/markdown')
 DOCUMENTS = ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmarks/README.md', 'data/README.md')
 
@@ -152,6 +153,8 @@ def check_links(say):
     for path in notebooks(ROOT):
         for i, cell in enumerate(cells(path)):
             if cell['cell_type'] != 'markdown': continue
+            for file in IMAGE.findall(source(cell)):
+                if not (path.parent/file).exists(): say(f'{name(path, i)}: picture {file} does not exist')
             for text, target in LINK.findall(re.sub(r'```.*?```', '', source(cell), flags=re.S)):
                 if problem := link_problem(path.parent, target): say(f'{name(path, i)}: link {target} {problem}')
                 if '`' in text: say(f'{name(path, i)}: backticks inside the link text {text}: nbdev would link it twice')
