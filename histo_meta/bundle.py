@@ -28,6 +28,7 @@ from fastcore.basics import patch
 from safetensors import SafetensorError
 
 from .base import *
+from .files import *
 from .core import *
 from .data import *
 from .stain import enhance

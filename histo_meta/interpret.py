@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from .base import *
+from .files import write_json
 from .intervals import *
 from .metrics import *
 from .plots import *  # noqa: F401, so that all of it can be imported from here

@@ -11,7 +11,8 @@ import math, zipfile, zlib
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from .base import InputError, check_absent, save_png, atomic_path, write_json, write_text
+from .base import InputError
+from .files import atomic_path, check_absent, save_png, write_json, write_text
 from .mnist import Network, ReLU, fit, plot_history, plot_weights, predict, validate
 from .mnist_augment import AffineElastic
 from .mnist_data import download_mnist, load_bundled, load_mnist

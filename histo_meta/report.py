@@ -21,6 +21,7 @@ from markupsafe import Markup
 from sklearn.metrics import log_loss
 
 from .base import *
+from .files import *
 from .data import *
 from .metrics import *
 from .plots import *

@@ -20,6 +20,7 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 
 from .base import *
+from .files import *
 from .bundle import *
 from .core import *
 from .data import *

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .base import PATCH, InputError, atomic_path, check_absent, progress_bar
+from .base import PATCH, InputError, progress_bar
+from .files import claim_folder, write_together
 from .tissue import PATCH_KINDS, centre_label, draw_patch, draw_slide_style
 
 # %% ../nbs/15_sample.ipynb #a0dc8899
@@ -123,10 +124,9 @@ def make_sample(
 )->Path: # The folder
     "Write a synthetic data set in the layout of Kaggle's Histopathologic Cancer Detection"
     _check_counts(n, slides, seed)
-    dest = check_absent(dest)
     n_test, test_slides = max(1, n//10), max(1, slides//10)
     bar = progress_bar(n + n_test, 'drawing patches', disable=not progress)
-    with bar, atomic_path(dest) as part:
+    with claim_folder(dest) as dest, write_together(dest) as part, bar:
         train = _write_patches(part/'train', iter_patches(n, slides, seed), bar)
         others = iter_patches(n_test, test_slides, seed, first=slides)
         test = _write_patches(part/'test', others, bar)
