@@ -2,15 +2,17 @@
 # make test   the notebooks as a test suite
 # make check  is everything in step: notebooks, package, README, imports, docs
 # make real   the tests that need real data, below $HISTO_META_DATA
+# make fuzz   mutated files for every reader, FUZZ_SECONDS each (60 by default)
 # make docs   the documentation site, in _docs
 PYTHON ?= python3
 VENV ?= .venv
+FUZZ_SECONDS ?= 60
 BIN = $(abspath $(VENV))/bin
 RUN = PATH="$(BIN):$$PATH"
 # One thread a process: two test notebooks run at once, and threads that wait for each other cost more than they give.
 TEST = $(RUN) OMP_NUM_THREADS=1 nbdev_test
 
-.PHONY: demo test check real docs refresh clean
+.PHONY: demo test check real fuzz docs refresh clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +39,10 @@ check: $(VENV)/.dev
 real: $(VENV)/.dev
 	@test -d "$$HISTO_META_DATA" || { echo 'make real: HISTO_META_DATA names no folder; set it to the folder with the real data'; exit 2; }
 	grep -rl --include='*.ipynb' '#| real' nbs | sort | $(RUN) xargs -P 2 -I NB sh -c 'OMP_NUM_THREADS=1 nbdev_test --path NB --flags real && echo NB'
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
+	$(RUN) python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'

@@ -1,9 +1,12 @@
 """Every public name of histo_meta, but those of the MNIST family: `from histo_meta.all import *`"""
 from .base import *
+from .files import *
 from .stain import *
 from .tissue import *
 from .sample import *
+from .readers import *
 from .data import *
+from .audit import *
 from .transforms import *
 from .core import *
 from .bundle import *
