@@ -42,6 +42,7 @@ def _as_array(a, dtype=None):
         raise InputError(f'labels or probabilities are not plain numbers ({e}); '
                          'give one number per patch') from e
 
+# %% ../nbs/50a_intervals.ipynb #b7bbb393
 def _check_slide(slide, n):
     "Slides (n,) as an array; None if all are missing"
     slide = pd.Series(np.asarray(slide).ravel())
