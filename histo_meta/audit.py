@@ -40,7 +40,7 @@ def pixel_hash(
     pixels = min(view.tobytes() for view, row in zip(views, rows) if row == min(rows))
     return hashlib.sha1(pixels).hexdigest()
 
-# %% ../nbs/21_audit.ipynb #4ca41381
+# %% ../nbs/21_audit.ipynb #bd8a7c7b
 _GRID = 6     # blocks along the side
 _STEPS = 16   # steps of one grey level, so that a block is a number below 4096: three digits
 
@@ -59,14 +59,14 @@ def _blocks(hashes):
     values = np.stack([16*a + b//16, b%16*256 + c], axis=1)
     return values.reshape(-1, _GRID**2).astype(np.float32) / _STEPS
 
-# %% ../nbs/21_audit.ipynb #954766f3
+# %% ../nbs/21_audit.ipynb #9e0e1551
 def _rms(a, b):
     "RMS difference (n,) of blocks `a` and `b`, both (n, 36), in the closest of the eight views"
     a, b = (x.T.reshape(_GRID, _GRID, -1) for x in (a, b))
     squares = [((view - b)**2).mean((0, 1)) for view in symmetries(a)]
     return np.sqrt(np.min(squares, axis=0))
 
-# %% ../nbs/21_audit.ipynb #0d65fbfd
+# %% ../nbs/21_audit.ipynb #66cea89f
 _CONTRAST = .1  # largest RMS difference of near duplicates, as a part of the contrast
 _LEVELS = 1.5   # the same, in grey levels
 _FAINT = 1.     # smallest contrast of a patch that can have near duplicates, in grey levels
@@ -77,7 +77,7 @@ def _tolerance(blocks):
     most = np.minimum(_CONTRAST*contrast, _LEVELS)
     return np.where(contrast < _FAINT, -1, most)
 
-# %% ../nbs/21_audit.ipynb #94b13f14
+# %% ../nbs/21_audit.ipynb #a3d327dd
 def _orbits():
     "Blocks that change places when a patch is rotated or mirrored: arrays of positions 0..35"
     places = np.arange(_GRID**2).reshape(_GRID, _GRID, 1)
@@ -91,7 +91,7 @@ def _invariants(blocks):
     spreads = [part.std(1)*factor for part, factor in parts]
     return np.stack(means + spreads, axis=1)
 
-# %% ../nbs/21_audit.ipynb #d163f2e7
+# %% ../nbs/21_audit.ipynb #7da54786
 _CROWD = 50  # most candidates for each patch
 
 def _candidates(blocks, tree):
@@ -184,29 +184,30 @@ class PatchScan(NamedTuple):
     pixel_hash:str=None # See `pixel_hash`
     perceptual_hash:str=None # See `perceptual_hash`
 
-# %% ../nbs/21_audit.ipynb #57088ba5
+# %% ../nbs/21_audit.ipynb #afec4d08
 LOOK_COLUMNS = ['brightness', 'red_green', 'blue_green', 'sharpness']
 
 def image_look(
     a:np.ndarray, # Image, (size, size, 3) uint8
-)->tuple: # The four numbers `LOOK_COLUMNS`
+)->dict: # The four numbers `LOOK_COLUMNS`
     "What an image looks like: brightness, two colours, and sharpness"
     red, green, blue = np.moveaxis(a.astype(np.float32), 2, 0)
     grey = (red + green + blue)/3
     steps = [np.abs(np.diff(grey, axis=axis)).mean() for axis in (0, 1)]
     sharpness = np.mean(steps) / (grey.std() + 4)  # + 4, so that noise on glass is not sharp
-    looks = grey.mean(), (red - green).mean(), (blue - green).mean(), sharpness
-    return tuple(map(float, looks))
+    colors = dict(red_green=(red - green).mean(), blue_green=(blue - green).mean())
+    looks = dict(brightness=grey.mean(), **colors, sharpness=sharpness)
+    return {name: float(value) for name, value in looks.items()}
 
-# %% ../nbs/21_audit.ipynb #1172b274
+# %% ../nbs/21_audit.ipynb #181af7e1
 def _is_blank(img): return all(high - low <= 5 for low, high in img.getextrema())
 
 def _scan(row):
     try: img, pages = read_patch(row)
     except InputError as e: return PatchScan(one_line(e))
     a = np.asarray(img)
-    return PatchScan(None, img.width, pages, _is_blank(img), *image_look(a), pixel_hash(a),
-                     perceptual_hash(img))
+    hashes = dict(pixel_hash=pixel_hash(a), perceptual_hash=perceptual_hash(img))
+    return PatchScan(side=img.width, pages=pages, blank=_is_blank(img), **image_look(a), **hashes)
 
 def _scan_rows(rows):
     return pd.DataFrame(map(_scan, rows.itertuples(index=False)), columns=PatchScan._fields)
@@ -234,7 +235,7 @@ def scan_patches(
             bar.update(len(part))
     return pd.concat(found).set_axis(table.index)
 
-# %% ../nbs/21_audit.ipynb #99738485
+# %% ../nbs/21_audit.ipynb #4b75c040
 def _number(n, noun='patch', plural='patches'): return f'{n:,} {noun if n == 1 else plural}'
 
 def _are(n): return _number(n) + (' is' if n == 1 else ' are')
@@ -268,9 +269,8 @@ def image_stats(
     side = int(scan.side.mode()[0])
     return ImageStats(side, tuple(looks.mean(0).tolist()), tuple(looks.std(0).tolist()))
 
-# %% ../nbs/21_audit.ipynb #f6935ee4
-_LOOKS = 'brightness', 'red minus green', 'blue minus green', 'sharpness'
-_LEAST_STD = 2., 2., 2., .02  # for training images that hardly vary
+# %% ../nbs/21_audit.ipynb #36004ddb
+_LEAST_STD = 2., 2., 2., .02  # of `LOOK_COLUMNS`, for training images that hardly vary
 
 def _shifts(images, like):
     "Differences between the means (4,), in standard deviations of the training patches"
@@ -288,9 +288,11 @@ def compare_images(
                      f'on {like.side}x{like.side}: check that the magnification is the same')
     off = np.flatnonzero(np.abs(_shifts(images, like)) > 1 + 2/n**.5)
     if len(off):
-        found = ', '.join(f'{_LOOKS[k]} {mean[k]:.3g} instead of {like.mean[k]:.3g}' for k in off)
-        notes.append(f'these images do not look like those that the model was trained on ({found}): '
-                     'check their stain, file type and magnification; predictions may mean nothing')
+        names = [name.replace('_', ' minus ') for name in LOOK_COLUMNS]
+        found = [f'{names[k]} {mean[k]:.3g} instead of {like.mean[k]:.3g}' for k in off]
+        notes.append('these images do not look like those that the model was trained on '
+                     f'({", ".join(found)}): check their stain, file type and magnification; '
+                     'predictions may mean nothing')
     return notes
 
 # %% ../nbs/21_audit.ipynb #9c750ba1
