@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['PATCH', 'CENTRE', 'MPP', 'VOCAB', 'SPLITS', 'RESEARCH_ONLY', 'COLORS', 'centre_box', 'InputError', 'as_input_error',
-           'check_number', 'one_line', 'to_plain', 'progress_bar', 'theme', 'get_ax']
+           'one_line', 'check_number', 'to_plain', 'progress_bar', 'theme', 'get_ax']
 
 # %% ../nbs/00_base.ipynb #b4b03fa6
 import errno
 import math
 import os
-import re
 import sys
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 
 # %% ../nbs/00_base.ipynb #b53acccd
@@ -37,25 +37,44 @@ class InputError(Exception):
     "An error that you can fix: the message says what is wrong, where, and how to fix it"
 
 # %% ../nbs/00_base.ipynb #292c3eba
-_HINTS = {errno.ENOSPC: 'free some space, or choose another place',
-          errno.EDQUOT: 'free some space, or choose another place',
-          errno.EFBIG: 'free some space, or choose another place',
-          errno.ENOENT: 'check the spelling'}
+_SPACE = 'free some space, or choose another place'
+_HINTS = {errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EFBIG: _SPACE,
+          errno.ENOENT: 'check the spelling', errno.ENAMETOOLONG: 'choose a shorter name'}
+_DEFAULT_HINT = dict(read='check the file and its permissions',
+                     write='check the folder and its permissions, or choose another place')
 
 @contextmanager
 def as_input_error(
     path, # File or folder that is being written or read; named in the message
-    verb:str='write', # What is being done with it: 'write' or 'read'
+    verb:str='write', # 'write' or 'read', as the message says
 ):
     "Turn an `OSError` raised in the block into an `InputError` that names `path`"
     try: yield
     except OSError as e:
-        known = verb == 'write' or e.errno == errno.ENOENT
-        hint = _HINTS.get(e.errno) if known else None
-        hint = hint or 'check the folder and its permissions, or choose another place'
+        hint = _DEFAULT_HINT[verb]
+        if verb == 'write' or e.errno == errno.ENOENT: hint = _HINTS.get(e.errno, hint)
         raise InputError(f'cannot {verb} {path}: {e.strerror or e}; {hint}') from e
 
+# %% ../nbs/00_base.ipynb #66c30d89
+def one_line(
+    text:str, # Any text
+    most:int=500, # Characters to keep
+)->str:
+    "`text` as one printable line: control characters are escaped, and a long text is cut"
+    known = str(text)[:most+1]
+    line = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in known)
+    return line if len(line) <= most else line[:most-1] + '…'
+
 # %% ../nbs/00_base.ipynb #c3f26c40
+def _number_text(value):
+    "A value as short text for a message"
+    if isinstance(value, Integral) and abs(value) >= 10**30: return 'a number of over 30 digits'
+    return one_line(value if isinstance(value, Real) else repr(value), 60)
+
+def _limit_text(limit):
+    whole = math.isfinite(limit) and limit == int(limit)
+    return f'{int(limit):,}' if whole else f'{limit:g}'
+
 def check_number(
     name:str, # What the number is, in the words of a user
     value, # The number
@@ -64,21 +83,11 @@ def check_number(
     whole:bool=True, # Must it be a whole number?
 ): # `value`
     "Raise an `InputError` unless `value` is a number from `low` to `high`"
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = number and low <= value <= high and (not whole or int(value) == value)
-    if fits: return value
+    number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if number and low <= value <= high: return value
     kind = 'a whole number' if whole else 'a number'
-    raise InputError(f'{name} is {value}; it must be {kind} from {low:,} to {high:,}')
-
-# %% ../nbs/00_base.ipynb #66c30d89
-def one_line(
-    text:str, # Any text
-    most:int=500, # Characters to keep
-)->str:
-    "`text` as one printable line: control characters are escaped, and a long text is cut"
-    text = str(text)
-    if len(text) > most: text = text[:most-1] + '…'
-    return ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    limits = f'from {_limit_text(low)} to {_limit_text(high)}'
+    raise InputError(f'{name} is {_number_text(value)}; it must be {kind} {limits}')
 
 # %% ../nbs/00_base.ipynb #51495995
 def to_plain(
@@ -136,7 +145,8 @@ _STYLE = {
     'lines.linewidth': 1.8,
     'figure.constrained_layout.use': True,
     'image.cmap': 'gray',
-    'text.parse_math': False}
+    'text.parse_math': False,
+    'text.usetex': False}
 
 # %% ../nbs/00_base.ipynb #f4a1940d
 @contextmanager
