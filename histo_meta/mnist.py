@@ -205,6 +205,17 @@ def train_epoch(
             if bar is not None: bar.update(len(xb))
     return losses
 
+# %% ../nbs/05_mnist.ipynb #6f95d0fe
+def _outputs(net, images, bs):
+    "Outputs of the last layer for `bs` images at a time; each array is written over the last one"
+    for i in range(0, len(images), bs):
+        with np.errstate(over='ignore', invalid='ignore'):
+            z = net.forward(net.normalize(images[i:i+bs]))
+        if not np.isfinite(z).all():
+            raise InputError('the outputs of the network are not finite; '
+                             'train it again with a smaller learning rate')
+        yield z
+
 # %% ../nbs/05_mnist.ipynb #cced3ce7
 def predict(
     net:Network, # Trained or not
@@ -212,9 +223,7 @@ def predict(
     bs:int=1000, # Digits at a time; the result doesn't depend on it
 )->np.ndarray: # Probabilities, (n, classes)
     "The network's probabilities for `images`"
-    starts = range(0, len(images), bs)
-    probs = [softmax(net.forward(net.normalize(images[i:i+bs]))) for i in starts]
-    return np.concatenate(probs)
+    return np.concatenate([softmax(z) for z in _outputs(net, images, bs)])
 
 def validate(
     net:Network, # Trained or not
@@ -224,9 +233,9 @@ def validate(
 )->dict: # `loss`, mean in nats; `accuracy`, 0 to 1
     "Mean loss and accuracy of the network on `images`"
     loss = correct = 0
-    for i in range(0, len(images), bs):
+    starts = range(0, len(images), bs)
+    for i, z in zip(starts, _outputs(net, images, bs)):
         y = labels[i:i+bs]
-        z = net.forward(net.normalize(images[i:i+bs]))
         correct += (z.argmax(axis=1) == y).sum()
         loss += softmax_cross_entropy(z, y)[0]*len(y)
     return dict(loss=float(loss/len(images)), accuracy=float(correct/len(images)))

@@ -7,48 +7,59 @@ __all__ = ['MNIST_FILES', 'read_idx', 'load_mnist', 'download_mnist', 'load_bund
            'show_misclassified']
 
 # %% ../nbs/05a_mnist_data.ipynb #8923314e
-import gzip, math, zlib
+import gzip, math, os, zlib
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 
-from .base import COLORS, InputError, get_ax, theme
+from .base import COLORS, InputError, as_input_error, get_ax, one_line, theme
+from .files import check_file
 
 # %% ../nbs/05a_mnist_data.ipynb #cf199ba2
-_AGAIN = 'use the original MNIST file, or download it again'
-
-def _read_bytes(path):
-    "Content of a file, unzipped if it is gzipped"
-    try:
-        raw = Path(path).read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b'\x1f\x8b' else raw
-    except (OSError, EOFError, zlib.error) as e:
-        why = getattr(e, 'strerror', None) or e
-        raise InputError(f'{path}: cannot be read ({why}); {_AGAIN}') from e
+def _unzipped(f):
+    "The bytes of an open file as a stream, unzipped if they are gzipped"
+    zipped = f.read(2) == b'\x1f\x8b'
+    f.seek(0)
+    return gzip.GzipFile(fileobj=f) if zipped else f
 
 # %% ../nbs/05a_mnist_data.ipynb #7146f5fe
-def _idx_shape(raw):
-    "Shape from the header of an idx file of labels or images; None without such a header"
-    if raw[:4] not in (b'\0\0\x08\1', b'\0\0\x08\3'): return None
-    ndim = raw[3]
-    if len(raw) < 4 + 4*ndim: return None
-    return tuple(np.frombuffer(raw, '>u4', count=ndim, offset=4).tolist())
+_NDIM = {b'\0\0\x08\1': 1, b'\0\0\x08\3': 3}  # magic number: dimensions
+
+def _idx_shape(stream):
+    "Shape in the header of an idx file; a `ValueError` if there is no such header"
+    ndim = _NDIM.get(stream.read(4), 0)
+    lengths = stream.read(4*ndim)
+    if not ndim or len(lengths) < 4*ndim: raise ValueError('not an idx file of labels or images')
+    return tuple(np.frombuffer(lengths, '>u4').tolist())
 
 # %% ../nbs/05a_mnist_data.ipynb #c70c17af
+_MAX_DATA = 2**30  # bytes of data in an idx file; MNIST's largest has 47 million
+_MAX_RATIO = 1100  # bytes of data for one byte in the file; gzip reaches 1,032
+_AGAIN = 'use the original MNIST files, or delete these and download MNIST again'
+
+def _read_array(f):
+    "The array in an open idx file; a `ValueError` if it is not complete"
+    stream = _unzipped(f)
+    shape = _idx_shape(stream)
+    expected = math.prod(shape)
+    if expected > min(_MAX_DATA, _MAX_RATIO*os.fstat(f.fileno()).st_size):
+        raise ValueError(f'its header says {expected:,} bytes of data, more than it can hold')
+    data = stream.read(expected + 1)
+    if len(data) == expected: return np.frombuffer(data, np.uint8).reshape(shape)
+    found = f'{len(data):,}' if len(data) < expected else f'more than {expected:,}'
+    raise ValueError(f'{found} bytes of data, but its header says {expected:,}')
+
+# %% ../nbs/05a_mnist_data.ipynb #daea1955
 def read_idx(
     path, # An idx file of labels or images, plain or gzipped
 )->np.ndarray: # uint8, in the shape that the header states
     "Read the array in an idx file"
-    raw = _read_bytes(path)
-    shape = _idx_shape(raw)
-    if shape is None: raise InputError(f'{path}: not an idx file of labels or images; {_AGAIN}')
-    start = 4 + 4*len(shape)
-    found = len(raw) - start
-    expected = math.prod(shape)
-    if found != expected:
-        problem = f'{found:,} bytes of data, but its header says {expected:,}'
-        raise InputError(f'{path}: {problem}; {_AGAIN}')
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    check_file(path, _MAX_DATA + 16)
+    with as_input_error(path, 'read'), open(path, 'rb') as f:
+        try: return _read_array(f)
+        except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as e:
+            raise InputError(f'{path}: {e}; {_AGAIN}') from e
 
 # %% ../nbs/05a_mnist_data.ipynb #67b1ff00
 MNIST_FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte',
@@ -57,21 +68,34 @@ MNIST_FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte',
 # %% ../nbs/05a_mnist_data.ipynb #ee6bcbfa
 def _candidates(path, name):
     "Places where the MNIST file `name` may be, below `path`"
-    for folder in (path, path/'MNIST'/'raw'):
-        for stem in (name, name.replace('-idx', '.idx')):
+    stems = (name, name.replace('-idx', '.idx'))
+    for folder in (path, path/'MNIST'/'raw', *(path/stem for stem in stems)):
+        for stem in stems:
             yield folder/stem
             yield folder/f'{stem}.gz'
 
 def _find(path, name):
-    "The first of those places that exists; None if there is none"
-    return next((p for p in _candidates(path, name) if p.exists()), None)
+    "The first of those places with a file; None if there is none"
+    places = _candidates(path, name)
+    return next((p for p in places if p.exists() and not p.is_dir()), None)
+
+# %% ../nbs/05a_mnist_data.ipynb #d3f4dea7
+_GET = 'download MNIST with --download (download_mnist)'
+
+def _missing(path, name):
+    "The message for a `path` without the MNIST file `name`"
+    if not path.is_dir():
+        problem = 'is a file, not a folder' if path.exists() else 'no such folder'
+        return f'{path}: {problem}; give the folder with the four MNIST files, or {_GET}'
+    names = one_line(', '.join(sorted(os.listdir(path))), 80) or 'nothing'
+    return f'{path}: no {name}[.gz] in it (found: {names}); {_GET}'
 
 def _read(path, name):
     "The array in the MNIST file `name`, wherever it is below `path`"
-    found = _find(Path(path), name)
-    if found is None:
-        raise InputError(f'{path}: no {name}[.gz] in it; '
-                         'give the folder with the four MNIST files')
+    path = Path(path)
+    with as_input_error(path, 'read'):
+        found = _find(path, name)
+        if found is None: raise InputError(_missing(path, name))
     return read_idx(found)
 
 # %% ../nbs/05a_mnist_data.ipynb #ca605019
@@ -103,15 +127,17 @@ def download_mnist(
 )->Path: # The folder with the idx files, for `load_mnist`
     "Download MNIST with torchvision, unless its four files are there already"
     dest = Path(dest)
-    if all(_find(dest, name) for name in MNIST_FILES): return dest
+    with as_input_error(dest):
+        if all(_find(dest, name) for name in MNIST_FILES): return dest
+        dest.mkdir(parents=True, exist_ok=True)
     from torchvision.datasets import MNIST
     source = type('MNIST', (MNIST,), dict(mirrors=[mirror] if mirror else MNIST.mirrors,
                                           resources=resources or MNIST.resources))
     try: return Path(source(dest, download=True).raw_folder)
-    except (RuntimeError, OSError) as e:
-        why = str(e).splitlines()[0].rstrip(':')
+    except (RuntimeError, OSError, ValueError, HTTPException) as e:
+        why = (str(e) or type(e).__name__).splitlines()[0].rstrip(':')
         raise InputError(f'{dest}: MNIST could not be downloaded ({why}); '
-                         'check the connection') from e
+                         'check the connection and the free space') from e
 
 # %% ../nbs/05a_mnist_data.ipynb #1a0c399b
 def load_bundled(

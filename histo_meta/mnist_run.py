@@ -6,13 +6,15 @@
 __all__ = ['save_weights', 'load_weights', 'mnist_run']
 
 # %% ../nbs/05c_mnist_run.ipynb #a5f0fc45
-import math, zipfile, zlib
+import math, operator, os, warnings, zipfile
+from contextlib import nullcontext
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from .base import InputError
-from .files import atomic_path, check_absent, save_png, write_json, write_text
+from .base import InputError, check_number, one_line
+from .files import atomic_path, check_file, claim_folder, save_png
+from .files import write_json, write_text, write_together
 from .mnist import Network, ReLU, fit, plot_history, plot_weights, predict, validate
 from .mnist_augment import AffineElastic
 from .mnist_data import download_mnist, load_bundled, load_mnist
@@ -31,14 +33,25 @@ def save_weights(
     with atomic_path(path) as part, open(part, 'wb') as f: np.savez(f, **arrays)
 
 # %% ../nbs/05c_mnist_run.ipynb #59ce442a
-def _read_npz(path):
-    "The arrays of an .npz file, by name"
-    try:
-        file = np.load(path, allow_pickle=False)
-        return {k: file[k] for k in getattr(file, 'files', ())}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
-        why = getattr(e, 'strerror', None) or e
-        raise InputError(f'{path}: cannot be read as weights ({why}); give a weights.npz') from e
+_MEMORY = 2*10**9  # bytes that a training may need: 16 for each weight, which has 4 in its file
+
+def _read_array(file, info):
+    "The array in one member of an open .npz file; any exception may come out"
+    with file.open(info) as f:
+        if np.lib.format.read_magic(f) != (1, 0): raise ValueError('unknown version of .npy')
+        shape, by_column, dtype = np.lib.format.read_array_header_1_0(f)
+        if dtype.kind != 'f': raise ValueError(f'{info.filename} holds {dtype}, not float32')
+        if f.tell() + math.prod(shape)*dtype.itemsize != info.file_size:
+            raise ValueError(f'{info.filename} is not complete')
+        return np.frombuffer(f.read(), dtype).reshape(shape, order='F' if by_column else 'C')
+
+def _read_arrays(path):
+    "The arrays of an .npz file, by name; any exception may come out"
+    with warnings.catch_warnings(action='ignore'), zipfile.ZipFile(path) as file:
+        infos = file.infolist()
+        if sum(info.file_size for info in infos) > os.path.getsize(path):
+            raise ValueError('compressed or not complete')
+        return {info.filename.removesuffix('.npy'): _read_array(file, info) for info in infos}
 
 # %% ../nbs/05c_mnist_run.ipynb #d93f6885
 def _layer_sizes(shapes):
@@ -56,37 +69,60 @@ def _weight_shapes(sizes):
         shapes[f'b{i}'] = (n_out,)
     return shapes
 
+# %% ../nbs/05c_mnist_run.ipynb #837b7adf
+def _check_shapes(path, arrays):
+    "Layer sizes of the network whose weights these are; an `InputError` if they aren't"
+    shapes = {name: a.shape for name, a in arrays.items()}
+    sizes = _layer_sizes(shapes)
+    if len(sizes) > 1 and min(sizes) > 0 and shapes == _weight_shapes(sizes): return sizes
+    raise InputError(f'{path}: not the weights of a network; it holds {one_line(shapes, 200)}, '
+                     'but W1, b1, W2, b2, ..., mean and std are needed, in matching shapes')
+
+def _check_values(path, net):
+    "Raise an `InputError` unless all numbers of a network are finite and its std is positive"
+    finite = all(np.isfinite(a).all() for a in [net.mean, net.std, *net.params])
+    if finite and np.float32(net.std) > 0: return
+    raise InputError(f'{path}: some weights are not finite, or std is not positive; '
+                     'train the network again')
+
 # %% ../nbs/05c_mnist_run.ipynb #a331a214
 def load_weights(
     path, # Weights file from `save_weights`
 )->Network: # With `ReLU` as its activation function
     "The network whose weights are in a file"
-    arrays = _read_npz(path)
-    shapes = {name: a.shape for name, a in arrays.items()}
-    sizes = _layer_sizes(shapes)
-    if len(sizes) < 2 or shapes != _weight_shapes(sizes):
-        raise InputError(f'{path}: not the weights of a network; it holds {shapes}, '
-                         'but W1, b1, W2, b2, ..., mean and std are needed, in matching shapes')
+    check_file(path, _MEMORY//4)
+    try: arrays = _read_arrays(path)
+    except Exception as e:  # zipfile and NumPy raise errors of many kinds for a damaged file
+        reason = one_line(str(e) or type(e).__name__, 100)
+        raise InputError(f'{path}: cannot be read as weights ({reason}); '
+                         'give a file that save_weights wrote') from e
+    sizes = _check_shapes(path, arrays)
     net = Network(sizes, mean=float(arrays['mean']), std=float(arrays['std']))
-    for name, p in zip(net.names, net.params): p[...] = arrays[name]
+    with np.errstate(over='ignore'):
+        for name, p in zip(net.names, net.params): p[...] = arrays[name]
+    _check_values(path, net)
     return net
 
 # %% ../nbs/05c_mnist_run.ipynb #0cca71a3
 def _hidden(hidden):
     "Neurons of each hidden layer as a tuple of integers"
     parts = hidden.split(',') if isinstance(hidden, str) else hidden
-    try: sizes = tuple(int(h) for h in parts)
+    try: sizes = tuple(int(h) if isinstance(h, str) else operator.index(h) for h in parts)
     except (ValueError, TypeError): sizes = (0,)
-    if min(sizes, default=1) < 1:
-        raise InputError(f'hidden {hidden}: give neurons of each layer, such as 500,300')
-    return sizes
+    if len(sizes) <= 10 and all(1 <= n <= 10**6 for n in sizes): return sizes
+    raise InputError(f'hidden {one_line(hidden, 60)}: give the neurons of each layer, such as '
+                     '500,300; up to 10 layers of 1 to 1,000,000 neurons')
 
-def _check_settings(epochs, lr_max, seed, out):
-    "Raise an `InputError` for settings that cannot work"
-    if epochs < 1 or not lr_max > 0:
-        raise InputError(f'epochs {epochs}, learning rate {lr_max}: both must be positive')
-    if seed < 0: raise InputError(f'seed {seed}: give 0 or a positive number')
-    if out is not None: check_absent(out)
+# %% ../nbs/05c_mnist_run.ipynb #52fa4385
+def _check_memory(sizes, images):
+    "Raise an `InputError` if a training with these layer sizes and digits needs too much memory"
+    weights = sum(n_in*n_out for n_in, n_out in zip(sizes, sizes[1:]))
+    need = 16*weights + 10_000*sum(sizes) + 8*images.size
+    if need <= _MEMORY: return
+    hidden = ','.join(map(str, sizes[1:-1]))
+    raise InputError(f'hidden {hidden} on {len(images):,} digits needs about {need:,} bytes of '
+                     f'memory, more than the {_MEMORY:,} that a training may use; '
+                     'give fewer neurons or digits')
 
 # %% ../nbs/05c_mnist_run.ipynb #a7defd6e
 def _digits(data, download):
@@ -99,10 +135,8 @@ def _digits(data, download):
 def _network(images, hidden, seed):
     "A network for `images` with random weights"
     sizes = (images[0].size, *hidden, 10)
-    mean, std = float(images.mean()), float(images.std())
-    try: return Network(sizes, seed=seed, mean=mean, std=std)
-    except (MemoryError, ValueError) as e:
-        raise InputError(f'hidden {hidden}: too many neurons for the memory; give fewer') from e
+    _check_memory(sizes, images)
+    return Network(sizes, seed=seed, mean=float(images.mean()), std=float(images.std()))
 
 # %% ../nbs/05c_mnist_run.ipynb #5bd039e2
 def _history_csv(log):
@@ -112,6 +146,13 @@ def _history_csv(log):
     rows += [','.join(f'{v:.6g}' for v in epoch.values()) for epoch in epochs]
     return '\n'.join(rows) + '\n'
 
+def _write_weights(folder, net, log):
+    "Write the result of the training"
+    with write_together(folder) as part:
+        save_weights(net, part/'weights.npz')
+        write_text(part/'history.csv', _history_csv(log))
+
+# %% ../nbs/05c_mnist_run.ipynb #0b030e3a
 def _plots(net, log, images, labels):
     "The plots of a run: file name to `Axes`, or None where there is nothing to show"
     probs = predict(net, images)
@@ -120,17 +161,15 @@ def _plots(net, log, images, labels):
                 misclassified=show_misclassified(images, labels, probs),
                 confusion_matrix=plot_digit_confusion(counts))
 
-# %% ../nbs/05c_mnist_run.ipynb #0b030e3a
-def _write_run(out, net, log, metrics, images, labels):
-    "Write the run folder, whole or not at all"
-    plots = _plots(net, log, images, labels)
-    with atomic_path(out) as part:
-        part.mkdir()
-        save_weights(net, part/'weights.npz')
-        write_text(part/'history.csv', _history_csv(log))
-        write_json(part/'metrics.json', metrics)
-        for name, ax in plots.items():
-            if ax is not None: save_png(ax, part/f'{name}.png')
+def _write_test(folder, metrics, net, log, images, labels):
+    "Write the result of the test: metrics and plots"
+    try:
+        write_json(folder/'metrics.json', metrics)
+        with write_together(folder) as part:
+            for name, ax in _plots(net, log, images, labels).items():
+                if ax is not None: save_png(ax, part/f'{name}.png')
+    except InputError as e:
+        raise InputError(f'{e}; the trained weights are in {folder/"weights.npz"}') from e
 
 # %% ../nbs/05c_mnist_run.ipynb #ed4533af
 def _metrics(net, log, images, labels):
@@ -144,14 +183,16 @@ def _summary(metrics):
     "Accuracy and time as text"
     accuracy, seconds = metrics['test_accuracy'], metrics['seconds_per_epoch']
     time = f'{seconds:.2f} s' if seconds >= 1 else f'{1000*seconds:.1f} ms'
-    return f"{accuracy:.2%} of {metrics['test_digits']:,} test digits correct, {time} an epoch"
+    advice = '' if accuracy >= .2 else '; close to guessing: try another learning rate'
+    digits = f"{metrics['test_digits']:,} test digits correct"
+    return f'{accuracy:.2%} of {digits}, {time} an epoch{advice}'
 
 # %% ../nbs/05c_mnist_run.ipynb #20370a5d
 def mnist_run(
     data:str=None, # Folder with the four MNIST files; scikit-learn's bundled 8x8 digits by default
     hidden:tuple=(500, 300), # Neurons of each hidden layer; also as text, '500,300'
-    epochs:int=20, # Passes over the training digits
-    lr_max:float=.05, # Learning rate at the peak of the one-cycle schedule
+    epochs:int=20, # Passes over the training digits, 1 to 10,000
+    lr_max:float=.05, # Learning rate at the peak of the one-cycle schedule, up to 1000
     seed:int=0, # Decides the initial weights, the order of the digits and their augmentation
     out:str=None, # New folder for weights, metrics and plots; nothing is written by default
     augment:bool=False, # Use data augmentation, that is, distort the training digits at random?
@@ -160,14 +201,18 @@ def mnist_run(
 )->dict: # `test_accuracy` from 0 to 1, `seconds_per_epoch`, and the settings
     "Train a network on handwritten digits and report its test accuracy"
     hidden = _hidden(hidden)
-    _check_settings(epochs, lr_max, seed, out)
-    (x, y, *test), source = _digits(data, download)
-    net = _network(x, hidden, seed)
-    distort = AffineElastic(x.shape[1]) if augment else None
-    log = fit(net, x, y, epochs, lr_max, seed=seed, augment=distort, bar=bar)
-    metrics = _metrics(net, log, *test)
-    metrics |= dict(data=source, train_digits=len(y), epochs=epochs, lr_max=lr_max, seed=seed)
-    metrics |= dict(augment=augment, inputs='(pixels as in the file - mean) / std')
-    if out is not None: _write_run(out, net, log, metrics, *test)
+    epochs = int(check_number('epochs', epochs, 1, 10_000))
+    seed = int(check_number('seed', seed, 0, 2**32 - 1))
+    check_number('learning rate', lr_max, 1e-9, 1000, whole=False)
+    with nullcontext() if out is None else claim_folder(out) as folder:
+        (x, y, *test), source = _digits(data, download)
+        net = _network(x, hidden, seed)
+        distort = AffineElastic(x.shape[1]) if augment else None
+        log = fit(net, x, y, epochs, lr_max, seed=seed, augment=distort, bar=bar)
+        if folder: _write_weights(folder, net, log)
+        metrics = _metrics(net, log, *test)
+        metrics |= dict(data=source, train_digits=len(y), epochs=epochs, lr_max=lr_max, seed=seed)
+        metrics |= dict(augment=augment, inputs='(pixels as in the file - mean) / std')
+        if folder: _write_test(folder, metrics, net, log, *test)
     print(f'{net} on {source}: {_summary(metrics)}')
     return metrics
