@@ -60,10 +60,12 @@ def one_line(
     text:str, # Any text
     most:int=500, # Characters to keep
 )->str:
-    "`text` as one printable line: control characters are escaped, and a long text is cut"
-    known = str(text)[:most+1]
-    line = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in known)
-    return line if len(line) <= most else line[:most-1] + '…'
+    "`text` as one printable line: control characters are escaped, a long text loses its middle"
+    text = str(text)
+    if len(text) > 2*most: text = text[:most] + text[-most:]
+    line = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    end = most//3
+    return line if len(line) <= most else line[:most-end-1] + '…' + line[len(line)-end:]
 
 # %% ../nbs/00_base.ipynb #c3f26c40
 def _number_text(value):
