@@ -454,8 +454,8 @@ def short_id(
     id:str, # Id of a patch
     width:int=12, # Number of characters to keep at most, with the ellipsis
 )->str: # The id itself if it is short enough
-    "Shorten an id so that it fits over a picture"
-    return id if len(id) <= width else id[:width-1] + '…'
+    "Shorten an id so that it fits over a picture, on one line"
+    return one_line(id, width)
 
 def _caption(row):
     label,prob,slide = (getattr(row, k, None) for k in ('label', 'prob', 'slide'))

@@ -117,6 +117,8 @@ class EvalData:
     @cached_property
     def point(self): return _point(self) # The operating point
     @cached_property
+    def auc(self): return _auc(self)
+    @cached_property
     def line(self): return calibration_line(self.y, self.p, self.slide, self.level)
 
 # %% ../nbs/50_interpret.ipynb #00d46698
@@ -127,7 +129,7 @@ def _auc(d):
 def _accuracy(d): return proportion_ci((d.p>=.5)==d.y, d.slide, d.level)
 
 SCORES = [ # Every score of an evaluation; append a `Score` to add one
-    Score('auc', 'AUC', 1, estimate=_auc),
+    Score('auc', 'AUC', 1, estimate=lambda d: d.auc),
     Score('average_precision', 'average precision', 1, weighted=_average_precision),
     Score('brier', 'Brier score', 0, weighted=lambda d: d.mean(d.patches.error**2)),
     Score('log_loss', 'log loss', 0, weighted=lambda d: d.mean(d.patches.loss)),
@@ -219,30 +221,51 @@ def _predictive_info(point, level):
 
 # %% ../nbs/50_interpret.ipynb #8b099dec
 CI_MIN_PATCHES = 20 # Patches of the rarer class; with fewer, every interval is wide
+_FEW_VALUES = 20    # As many different probabilities, or fewer, look rounded
+
+def _auc_warnings(auc):
+    "A warning if the model is worse than guessing"
+    if auc.value < .5:
+        clearly = 'clearly ' if auc.lo < auc.hi < .5 else ''
+        yield f'the AUC is {clearly}below 0.5: are the labels, or the two classes, turned round?'
+
+def _value_warnings(p):
+    "A warning if the probabilities have few different values"
+    values = np.unique(p)
+    if len(values) == 1:
+        yield 'all probabilities are equal: the model does not separate the classes'
+    elif np.isin(values, (0, 1)).all():
+        yield ('all probabilities are 0 or 1: give the probabilities, not the predicted classes; '
+               'otherwise the AUC, the threshold and the calibration mean little')
+    elif len(values) <= _FEW_VALUES < len(p)/5:
+        yield (f'only {len(values)} different probabilities: if they were rounded, '
+               'the AUC and the threshold are coarse too')
+
+# %% ../nbs/50_interpret.ipynb #c2ee699f
+def _patch_warnings(y, p):
+    "Warnings about the patches"
+    rare = np.bincount(y).argmin()
+    n = int(np.sum(y==rare))
+    if n < CI_MIN_PATCHES:
+        yield (f'only {n} {VOCAB[rare]} patch{"es"*(n!=1)}: '
+               f'every interval is wide{" or missing"*(n==1)}')
+    normal, tumor = p[y==0], p[y==1]
+    if tumor.min() > normal.max() or tumor.max() < normal.min():
+        yield ('the classes do not overlap: ignore the intervals of the AUC and the calibration, '
+               'and check that no label leaked into the images')
+
+# %% ../nbs/50_interpret.ipynb #dd85bf81
 CI_MIN_SLIDES = { # Slides that hold the rarer class; with fewer, these intervals are too narrow
     'the AUC': 5,
     'the bootstrapped scores': 20,
     'the operating point and the calibration slope': 100}
 
-def _patch_warnings(y, p):
-    "Warnings about the patches"
-    rare = np.bincount(y).argmin()
-    n = np.sum(y==rare)
-    if n < CI_MIN_PATCHES: yield f'only {n} {VOCAB[rare]} patches: every interval is wide'
-    normal, tumor = p[y==0], p[y==1]
-    if tumor.min() > normal.max() or tumor.max() < normal.min():
-        yield ('the classes do not overlap: ignore the intervals of the AUC and the calibration, '
-               'and check that no label leaked into the images')
-    if len(np.unique(p)) == 1:
-        yield 'all probabilities are equal: the model does not separate the classes'
-
-# %% ../nbs/50_interpret.ipynb #dd85bf81
 def _few_slides(k, kind):
     "A warning if `k` slides are too few for some intervals"
-    few = [f'{what} (from {least})' for what, least in CI_MIN_SLIDES.items() if k < least]
+    few = [f'{least} for {what}' for what, least in CI_MIN_SLIDES.items() if k < least]
     if few:
-        yield (f'only {k} slide{"s"*(k!=1)} with {kind} patches: '
-               f'too few to trust the intervals of {", ".join(few)}')
+        yield (f'only {k} slide{"s"*(k!=1)} with {kind} patches, '
+               f'too few to trust some intervals: you need {", ".join(few)}')
 
 def _slide_warnings(y, slide):
     "Warnings about the slides"
@@ -256,12 +279,27 @@ def _slide_warnings(y, slide):
     pure = len(slides[0] ^ slides[1])
     if pure: yield f'{pure} of {total} slides hold one class only: they have no AUC of their own'
 
-def _warnings(data):
-    notes = list(_patch_warnings(data.y, data.p))
+# %% ../nbs/50_interpret.ipynb #e3fb2ce3
+def _undefined(scores):
+    "A warning that names the scores without a value"
+    names = [s.name for s in SCORES if pd.isna(scores[s.key].value)]
+    if names: yield f'not defined on these data: {", ".join(names)}'
+
+def _point_warnings(point):
+    "A warning if one class is never predicted"
+    for c, value in ((0, 'negative'), (1, 'positive')):
+        if not point.counts[:, c].any():
+            yield (f'no patch is predicted {VOCAB[c]} at the threshold: '
+                   f'the {value} predictive value is not defined')
+
+def _warnings(data, scores):
+    "All warnings, the most important first"
+    notes = [*_auc_warnings(data.auc), *_value_warnings(data.p), *_patch_warnings(data.y, data.p)]
     if data.threshold is None:
         notes.append('the threshold was chosen on the same data: '
                      'its sensitivity and specificity are optimistic')
-    return notes + list(_slide_warnings(data.y, data.slide))
+    notes += _slide_warnings(data.y, data.slide)
+    return [*notes, *_point_warnings(data.point), *_undefined(scores)]
 
 # %% ../nbs/50_interpret.ipynb #30fcb3b0
 @dataclass(frozen=True, repr=False)
@@ -322,9 +360,9 @@ def evaluate(
         events=y.sum(),
         slides=None if slide is None else len(pd.unique(slide)))
     settings = dict(level=level, n_boot=n_boot, seed=seed)
-    others = size | settings | _details(data)
-    _check_keys([s.key for s in SCORES], others)
     scores = {s.key: s.compute(data) for s in SCORES}
+    others = size | settings | _details(data, scores)
+    _check_keys([s.key for s in SCORES], others)
     return Evaluation(to_plain(others | scores), data.point)
 
 def _check_keys(keys, others):
@@ -332,7 +370,7 @@ def _check_keys(keys, others):
     if twice: raise InputError(f'the key {twice[0]!r} is taken; give your score another one')
 
 # %% ../nbs/50_interpret.ipynb #d9e6deab
-def _details(data):
+def _details(data, scores):
     "The keys of `metrics` other than the scores"
     return dict(
         confusion_matrix=confusion_matrix(data.y, data.p),
@@ -340,7 +378,7 @@ def _details(data):
         predictive_values=list(_predictive_info(data.point, data.level)),
         calibration=_calibration_info(data),
         subgroups=_subgroup_rows(data),
-        warnings=_warnings(data))
+        warnings=_warnings(data, scores))
 
 def _calibration_info(data):
     parts = brier_parts(data.y, data.p)._asdict()

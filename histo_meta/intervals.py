@@ -24,8 +24,8 @@ def check_scores(
     slide=None, # Slide of each patch (n,), any names; None, or all missing, where unknown
 )->tuple: # `y` int, `p` float64 and `slide` (or None), each (n,)
     "The arrays in their proper types; an `InputError` if they cannot be evaluated"
-    y = np.asarray(y).ravel()
-    p = np.asarray(p, dtype=float).ravel()
+    y = _as_array(y)
+    p = _as_array(p, float)
     if len(y) != len(p):
         raise InputError(f'{len(y)} labels but {len(p)} probabilities; give one of each per patch')
     _check_probabilities(p)
@@ -34,6 +34,15 @@ def check_scores(
     return y.astype(int), p, slide
 
 # %% ../nbs/50a_intervals.ipynb #f2faed76
+def _as_array(a, dtype=None):
+    "An array (n,) of a list, a column or a tensor, also one with a gradient or on a GPU"
+    if hasattr(a, 'detach'): a = a.detach().cpu().double().numpy()
+    try: return np.asarray(a, dtype=dtype).ravel()
+    except (TypeError, ValueError) as e:
+        raise InputError(f'labels or probabilities are not plain numbers ({e}); '
+                         'give one number per patch') from e
+
+# %% ../nbs/50a_intervals.ipynb #b7bbb393
 def _check_slide(slide, n):
     "Slides (n,) as an array; None if all are missing"
     slide = pd.Series(np.asarray(slide).ravel())

@@ -112,8 +112,8 @@ def _one_rule(**rules):
     if name in ('sens', 'spec'): check_proportion(name, value)
     if name == 'cost' and not value > 0:
         raise InputError(f'cost is {value}; give a number above 0, such as 10')
-    if name == 'threshold' and not np.isfinite(value):
-        raise InputError(f'threshold is {value}; give a number such as 0.5')
+    if name == 'threshold' and not 0 <= value <= np.nextafter(1, 2): # above 1: none is tumor
+        raise InputError(f'threshold is {value}; give a probability from 0 to 1, such as 0.5')
     return name, value
 
 # %% ../nbs/50b_metrics.ipynb #1fa85dc9
@@ -498,6 +498,7 @@ def compare(
     first = next(iter(models.values()))
     rows = {}
     for name, p in models.items():
+        y, p, _ = check_scores(y, p)
         rows[name] = _against(y, p, first, slide, level)
         point = operating_point(y, p, sens=sens, n_boot=0)
         rows[name] |= dict(specificity_at_sens=point.specificity.value,

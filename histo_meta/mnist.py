@@ -278,6 +278,13 @@ def fit(
     return log
 
 # %% ../nbs/05_mnist.ipynb #9b325f06
+def _log_ticks(ax, subs):
+    "Ticks at multiples of each power of ten, as plain numbers"
+    from matplotlib.ticker import LogLocator, NullFormatter
+    ax.yaxis.set_major_locator(LogLocator(subs=subs))
+    ax.yaxis.set_major_formatter('{x:g}')
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
 def _plot_loss(ax, log):
     "Training loss, smoothed over a quarter of an epoch, and validation loss"
     epochs = log['epochs']
@@ -286,6 +293,7 @@ def _plot_loss(ax, log):
     smooth = np.convolve(log['loss'], np.ones(window)/window, 'valid')
     ax.plot((np.arange(len(smooth)) + window)/per_epoch, smooth, label='training')
     ax.set(xlabel='epoch', ylabel='loss', yscale='log', title='Loss')
+    _log_ticks(ax, (1, 2, 5))
     if 'valid_loss' in epochs[0]:
         at = [e['epoch'] for e in epochs]
         ax.plot(at, [e['valid_loss'] for e in epochs], 'o-', ms=3, label='validation')
@@ -293,13 +301,10 @@ def _plot_loss(ax, log):
 
 def _plot_error(ax, epochs):
     "Error rate on the validation set, on a log scale"
-    from matplotlib.ticker import LogLocator, NullFormatter
     error = [100*(1 - e['valid_accuracy']) for e in epochs]
     ax.plot([e['epoch'] for e in epochs], error, 'o-', ms=3, color=COLORS['accent'])
     ax.set(xlabel='epoch', ylabel='misclassified, %', yscale='log', title='Validation error')
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
-    ax.yaxis.set_major_formatter('{x:g}')
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    _log_ticks(ax, (1, 1.5, 2, 3, 5))
 
 # %% ../nbs/05_mnist.ipynb #d452e415
 @theme()

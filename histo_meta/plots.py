@@ -20,16 +20,19 @@ def _size(y, slide=None):
     slides = '' if slide is None else f' from {len(pd.unique(slide)):,} slides'
     return f'{len(y):,} patches{slides}, {int(np.sum(y)):,} tumor'
 
+def _name(text):
+    "A name from your data as a short line; matplotlib leaves `_names` out of legends"
+    text = one_line(text, 32)
+    return f' {text}' if text.startswith('_') else text
+
 def _title(ax, title, below):
     "A title, with a smaller line below it"
     ax.set_title(f'{title}\n', parse_math=False)
-    style = dict(fontsize=8, color=COLORS['muted'], va='bottom', parse_math=False)
+    style = dict(fontsize=8, color=COLORS['muted'], va='bottom')
     ax.text(0, 1.015, below, transform=ax.transAxes, **style)
 
 def _legend(ax, **kwargs):
-    "A legend whose labels are plain text"
-    for text in ax.legend(fontsize=8.5, **kwargs).get_texts():
-        text.set_parse_math(False)
+    ax.legend(fontsize=8.5, **kwargs)
 
 # %% ../nbs/50c_plots.ipynb #bfa7634a
 @theme()
@@ -55,7 +58,7 @@ def _roc_line(ax, y, p, slide, label, linestyle='-'):
     "One curve, with its AUC for the legend"
     fpr, tpr, _ = skm.roc_curve(y, p)
     auc = Estimate(*auc_ci(y, p, slide))
-    ax.plot(fpr, tpr, linestyle=linestyle, label=f'{label}: AUC {auc}')
+    ax.plot(fpr, tpr, linestyle=linestyle, label=f'{_name(label)}: AUC {auc}')
 
 def _roc_frame(ax, y, slide, title='ROC curve'):
     "The diagonal, the labels of the axes and the title"
@@ -86,7 +89,8 @@ def plot_pr(
     ax = get_ax(ax)
     precision, recall, _ = skm.precision_recall_curve(y, p, drop_intermediate=True)
     area = skm.average_precision_score(y, p)
-    ax.step(recall, precision, where='post', label=f'{label}: average precision {area:.3f}')
+    name = f'{_name(label)}: average precision {area:.3f}'
+    ax.step(recall, precision, where='post', label=name)
     guess = y.mean()
     ax.axhline(guess, ls=':', color=COLORS['muted'], lw=1.2, label=f'guessing: {guess:.3f}')
     ax.set(xlabel='recall (sensitivity)', ylabel='precision (positive predictive value)')
@@ -163,7 +167,7 @@ def plot_calibration(
     ax = get_ax(ax, (4.5, 4.6))
     t = reliability(y, p, slide, bins)
     ax.plot([0, 1], [0, 1], ':', color=COLORS['muted'], lw=1.2, label='perfect')
-    _dots(ax, t, f'{label}: ECE {ece(y, p, bins):.3f}')
+    _dots(ax, t, f'{_name(label)}: ECE {ece(y, p, bins):.3f}')
     _histogram(ax, y, p)
     ax.set(xlabel='predicted probability of tumor', xlim=(-.02, 1.02), ylim=(-.26, 1.02))
     ax.set(ylabel='proportion of tumor', yticks=np.linspace(0, 1, 6))
@@ -208,6 +212,12 @@ def _class_histogram(ax, p, name, **style):
     label = f'{name} ({len(p):,})'
     ax.hist(p, np.linspace(0, 1, 41), color=COLORS[name], label=label, **style)
 
+def _log_counts(axis):
+    "Plain numbers on a log scale, since a theme without formulas cannot show 10 to the 3"
+    from matplotlib.ticker import LogFormatter
+    axis.set_major_formatter('{x:,g}')
+    axis.set_minor_formatter(LogFormatter())  # names 2, 3 and so on where the axis is short
+
 @theme()
 def plot_probabilities(
     y, # Labels (n,): 0 for normal, 1 for tumor
@@ -224,6 +234,7 @@ def plot_probabilities(
         label = f'threshold {threshold:.3g}'
         ax.axvline(threshold, color=COLORS['ink'], lw=1, ls='--', label=label)
     ax.set(xlabel='predicted probability of tumor', ylabel='patches (log scale)', yscale='log')
+    _log_counts(ax.yaxis)
     ax.set_title('Predicted probabilities by class')
     _legend(ax, loc='upper center', ncols=3, bbox_to_anchor=(.5, -.22))
     return ax
@@ -237,12 +248,13 @@ def plot_decision_curve(
     ax=None, # Matplotlib `Axes` to draw on; None makes a new one
 ): # The `Axes`
     "Decision curve: net benefit of the model at every threshold"
+    y, p, _ = check_scores(y, p)
     d = decision_curve(y, p)
     ax = get_ax(ax, (4.8, 3.4))
-    ax.plot(d.threshold, d.model, label=label)
+    ax.plot(d.threshold, d.model, label=_name(label))
     ax.plot(d.threshold, d['all'], '--', color=COLORS['accent'], lw=1.3, label='act on all')
     ax.plot(d.threshold, d.none, ':', color=COLORS['ink'], lw=1.3, label='act on none')
-    top = float(np.mean(y))
+    top = y.mean()
     ax.set(xlabel='threshold probability', xlim=(0, 1), ylim=(-.15*top, 1.1*top))
     ax.set(ylabel='net benefit\n(true positives per patch)')
     _title(ax, 'Decision curve', _size(y))
@@ -291,7 +303,7 @@ def _forest_dots(ax, table, metric):
 
 def _forest_rows(ax, table, metric):
     "Names of the groups on the left, their patches on the right"
-    ax.set_yticks(range(len(table)), table.index.astype(str), parse_math=False)
+    ax.set_yticks(range(len(table)), map(_name, table.index), parse_math=False)
     style = dict(transform=ax.get_yaxis_transform(), fontsize=8, color=COLORS['muted'])
     for row, words in enumerate(_counted(table, metric)):
         ax.text(1.02, row, words, va='center', **style)
@@ -303,7 +315,7 @@ def _forest_rows(ax, table, metric):
 # %% ../nbs/50c_plots.ipynb #c2e34a51
 def _forest_title(ax, worst, metric, known, dashed):
     "Title, with how many groups there are, and axis labels"
-    group = worst.index.name or 'group'
+    group = _name(worst.index.name or 'group')
     name = 'AUC' if metric == 'auc' else metric.capitalize()
     ax.set_xlabel(f'{name} and its confidence interval')
     ax.set_ylabel(group, parse_math=False)
