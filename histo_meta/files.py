@@ -8,14 +8,16 @@ __all__ = ['check_file', 'read_bytes', 'read_json', 'check_absent', 'atomic_path
 
 # %% ../nbs/00a_files.ipynb #a8f6636f
 import json
+import math
 import os
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
-from .base import InputError, as_input_error, to_plain
+from .base import InputError, as_input_error, one_line, to_plain
 
 try: import fcntl
 except ImportError: fcntl = None  # Windows
@@ -24,15 +26,18 @@ except ImportError: fcntl = None  # Windows
 _KINDS = {stat.S_ISDIR: 'a folder', stat.S_ISFIFO: 'a pipe', stat.S_ISSOCK: 'a socket',
           stat.S_ISCHR: 'a device', stat.S_ISBLK: 'a device'}
 
+def _kind(mode):
+    "What `st_mode` says; None for a regular file"
+    return next((kind for is_kind, kind in _KINDS.items() if is_kind(mode)), None)
+
 def check_file(
     path, # File that is about to be read
     most:int, # Largest size in bytes
 )->Path: # `path`
     "Raise an `InputError` unless `path` is a regular file of at most `most` bytes"
     with as_input_error(path, 'read'): found = os.stat(path)
-    if not stat.S_ISREG(found.st_mode):
-        kind = next((k for is_kind, k in _KINDS.items() if is_kind(found.st_mode)), 'no file')
-        raise InputError(f'{path} is {kind}; give a regular file')
+    kind = _kind(found.st_mode)
+    if kind: raise InputError(f'{path} is {kind}; give a regular file')
     if found.st_size > most:
         raise InputError(f'{path} has {found.st_size:,} bytes, more than the {most:,} that such a '
                          'file may have; is it the right file?')
@@ -51,115 +56,217 @@ def read_bytes(
 
 def _refuse_constant(name): raise ValueError(f'{name} is not a number in JSON')
 
+def _finite(text):
+    if math.isfinite(float(text)): return float(text)
+    raise ValueError(f'{text} is too large')
+
 def read_json(
     path, # File to read
     most:int=2**20, # Largest size in bytes
 ): # Dicts, lists, text, numbers and None, as in the file
     "The content of a JSON file"
     content = read_bytes(path, most)
-    try: return json.loads(content.decode(), parse_constant=_refuse_constant)
+    options = dict(parse_constant=_refuse_constant, parse_float=_finite)
+    try: return json.loads(content.decode(), **options)
     except (ValueError, RecursionError) as e:
         raise InputError(f'{path}: not valid JSON ({e}); copy or download it again') from e
 
-# %% ../nbs/00a_files.ipynb #b5058a95
-_LOCK = '.lock'    # in a folder that a job has claimed
-_PART = '.part-'   # begins the names of temporary folders
+# %% ../nbs/00a_files.ipynb #e194b230
+_OURS = '.histo_meta-'    # begins the names that a job needs only while it runs:
+_LOCK = _OURS + 'lock'    # of the lock in a folder
+_PART = _OURS + 'part-'   # of temporary folders
 
-def _is_ours(name): return name == _LOCK or name.startswith(_PART)
+def _is_empty(folder):
+    "Nothing but our leftovers, or the folder that a new disk comes with?"
+    names = os.listdir(folder)
+    return all(name.startswith(_OURS) or name == 'lost+found' for name in names)
 
-def _check_parent(path):
-    parent = next(p for p in path.absolute().parents if p.exists())
-    if not parent.is_dir():
-        raise InputError(f'cannot write {path}: {parent.name} is a file, not a folder; '
+def _check_name(path):
+    "Raise an `InputError` for names that no result should have"
+    if os.fspath(path) in ('', '-'):
+        raise InputError(f'{os.fspath(path)!r} is no name for a file or folder; give a name')
+    if not os.path.basename(os.path.abspath(path)).isprintable():
+        raise InputError(f'{one_line(path)}: this name has characters that cannot be printed; '
+                         'choose another name')
+
+# %% ../nbs/00a_files.ipynb #f4c98542
+def _check_writable(path):
+    "Raise an `InputError` if nothing can be written into a folder, or where it would be made"
+    folder = path.absolute() if path.is_dir() else path.absolute().parent
+    place = next(p for p in (folder, *folder.parents) if os.path.lexists(p))
+    if not place.is_dir():
+        raise InputError(f'cannot write {path}: {place.name} is not a folder; '
                          'choose another place')
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f'cannot write {path}: no permission to write into {parent}; '
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f'cannot write {path}: no permission to write into {place}; '
                          'choose another place')
+
+def _why_taken(path):
+    "Why `path` is not free, with advice"
+    if not path.exists(): return 'is a link to nothing; remove it or choose another name'
+    kind = _kind(path.stat().st_mode)
+    if kind not in (None, 'a folder'): return f'is {kind}; choose another name'
+    return 'exists already and will not be overwritten; remove it or choose another name'
 
 def check_absent(
     path, # Folder or file that is about to be made
 )->Path: # `path`
     "Raise an `InputError` if `path` exists already or cannot be made; an empty folder is fine"
-    path = Path(path)
     with as_input_error(path):
-        if path.is_dir(): taken = not all(_is_ours(p.name) for p in path.iterdir())
-        else: taken = os.path.lexists(path)
-        if not taken: _check_parent(path)
-    if not taken: return path
-    what = 'is a link to nothing' if not path.exists() else 'exists already'
-    raise InputError(f'{path} {what} and will not be overwritten; '
-                     'remove it or choose another name')
+        _check_name(path)
+        path = Path(path)
+        free = _is_empty(path) if path.is_dir() else not os.path.lexists(path)
+        if not free: raise InputError(f'{path} {_why_taken(path)}')
+        _check_writable(path)
+    return path
 
-# %% ../nbs/00a_files.ipynb #47c845b1
+# %% ../nbs/00a_files.ipynb #4771faa4
+_held = set()   # descriptors of the locks that this process holds
+
+def _leave_to_parent():
+    "In a forked process: close the locks of its parent"
+    for fd in _held: os.close(fd)
+    _held.clear()
+
+if fcntl: os.register_at_fork(after_in_child=_leave_to_parent)
+
+def _open_lock(path):
+    "A descriptor of the lock file `path`, and whether we made the file"
+    extra = os.O_TEMPORARY if os.name == 'nt' else os.O_NOFOLLOW   # Windows removes it at the end
+    flags = os.O_RDWR | extra
+    try: return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+    except FileExistsError: return os.open(path, flags), False
+
+# %% ../nbs/00a_files.ipynb #5f5b14e9
 def _try_lock(fd):
-    "True if this process now holds the lock, False if another does, None where there are no locks"
+    "True if this process now holds the lock, False if another does, None without locks"
     if fcntl is None: return None
     try: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError: return False
-    except OSError: return None  # a file system without locks
+    except OSError: return None   # a file system without locks
     return True
 
+def _is_at(fd, path):
+    try: return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError: return False
+
+def _take_lock(folder):
+    "The descriptor of the lock in `folder`, or None if another process may hold it"
+    try: fd, is_new = _open_lock(folder/_LOCK)
+    except FileNotFoundError: return None   # the other process has removed the folder
+    locked = _try_lock(fd)
+    if is_new if locked is None else locked and _is_at(fd, folder/_LOCK):
+        _held.add(fd)
+        return fd
+    os.close(fd)
+
+def _drop_lock(folder, fd):
+    if fd not in _held: return   # a forked process
+    with suppress(OSError): (folder/_LOCK).unlink()
+    _held.remove(fd)
+    os.close(fd)
+
+# %% ../nbs/00a_files.ipynb #51dfd1f8
 def _remove_leftovers(folder):
     "Remove the temporary folders in `folder` whose process has ended"
     for part in Path(folder).glob(f'{_PART}*'):
         with suppress(OSError):
-            fd = os.open(part, os.O_RDONLY)
-            try:
-                if _try_lock(fd): shutil.rmtree(part, ignore_errors=True)
-            finally: os.close(fd)
+            lock = _take_lock(part)
+            if lock is None: continue
+            shutil.rmtree(part, ignore_errors=True)
+            _drop_lock(part, lock)
 
-# %% ../nbs/00a_files.ipynb #7c3d48b5
+def _lock_new_part(folder):
+    "A new temporary folder in `folder`, and its lock"
+    part = Path(tempfile.mkdtemp(prefix=_PART, dir=folder))
+    lock = _take_lock(part)
+    if lock is not None: return part, lock
+    return _lock_new_part(folder)   # somebody took it for a leftover
+
 @contextmanager
 def _part_folder(folder):
-    "Yield a new temporary folder in `folder`, locked while it is in use"
+    "Yield a new, empty folder inside a temporary folder, which is removed at the end"
     _remove_leftovers(folder)
-    made = Path(tempfile.mkdtemp(prefix='.new-', dir=folder))
-    fd = os.open(made, os.O_RDONLY) if fcntl else None
-    if fd is not None: _try_lock(fd)
-    part = made.rename(made.with_name(_PART + made.name[5:]))  # only now may others look at it
-    try: yield part
+    part, lock = _lock_new_part(folder)
+    try:
+        (part/'new').mkdir()
+        yield part/'new'
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if fd is not None: os.close(fd)
+        if lock in _held: shutil.rmtree(part, ignore_errors=True)
+        _drop_lock(part, lock)
 
-# %% ../nbs/00a_files.ipynb #41bccfc5
-def _free_name(path):
-    names = (path.with_name(f'{path.stem}-{i}{path.suffix}') for i in range(1, 10**6))
-    return next(p for p in names if not os.path.lexists(p))
+# %% ../nbs/00a_files.ipynb #d1da1f03
+@contextmanager
+def _made_folder(folder):
+    "Make `folder` and its parents; those that are new, and still empty at the end, are removed"
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for p in made:
+            with suppress(OSError): p.rmdir()
 
-def _move_new(part, final):
+@contextmanager
+def _errors_about(path, part):
+    "Let errors in the block name `path` in the place of `part`, its temporary twin"
+    try: yield
+    except InputError as e:
+        e.args = (str(e).replace(str(part), str(path)),)
+        raise
+    except OSError as e:
+        if e.filename is not None and not str(e.filename).startswith(str(part)): raise
+        with as_input_error(path): raise
+
+# %% ../nbs/00a_files.ipynb #4deabfe8
+def _names(final):
+    "`final`, and names like it: loss.png, loss-1.png, loss-2.png, ..."
+    yield final
+    stem, suffix = final.stem[:50], final.suffix[:10]
+    for i in count(1): yield final.with_name(f'{stem}-{i}{suffix}')
+
+def _rename_new(part, final):
     "Rename `part` to `final` unless something is there"
-    if part.is_dir(): return os.rename(part, final)  # refuses a folder that is not empty
     try: os.link(part, final)
     except FileExistsError: raise
-    except OSError:  # a file system without hard links
-        if os.path.lexists(final): raise FileExistsError(final) from None
+    except OSError:   # a folder, or a file system without hard links
+        if os.path.lexists(final): raise
         os.rename(part, final)
 
 def _publish_new(part, final):
-    try: _move_new(part, final)
-    except OSError as e:
-        other = _free_name(final)
-        os.rename(part, other)
-        raise InputError(f'{final} was made by another process meanwhile; your result is in '
-                         f'{other}') from e
+    "Rename `part` to `final`, or to a free name like it, and say so"
+    for name in _names(final):
+        try: _rename_new(part, name)
+        except OSError:
+            if os.path.lexists(name): continue
+            raise
+        if name == final: return
+        raise InputError(f'{final} was made by another process meanwhile; your result is in {name}')
 
-# %% ../nbs/00a_files.ipynb #b3b6a57b
+# %% ../nbs/00a_files.ipynb #b524cc43
+def _final_path(path, new):
+    "`path` with all links to its folder resolved; an `InputError` if no file can be written there"
+    if new: check_absent(path)
+    else: _check_name(path)
+    path = Path(path)
+    final = Path(os.path.realpath(path.parent))/path.name
+    if path.name in ('', '..') or new and path.is_dir():
+        raise InputError(f'{path} is a folder; choose a name that is not taken')
+    return final
+
 @contextmanager
 def atomic_path(
-    path, # File or folder to write
+    path, # File, or new folder, to write
     new:bool=False, # Refuse to overwrite, when the block begins and when it ends
 ):
     "Yield a temporary `Path` to write to: renamed to `path` on success, removed on failure"
-    if new: check_absent(path)
-    final = Path(os.path.abspath(path))
-    with as_input_error(path):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with _part_folder(final.parent) as folder:
-            part = folder/final.name
-            try: yield part
-            except InputError as e:
-                raise InputError(str(e).replace(str(part), str(path))) from e
+    with ExitStack() as stack:
+        with as_input_error(path):
+            final = _final_path(path, new)
+            stack.enter_context(_made_folder(final.parent))
+            part = stack.enter_context(_part_folder(final.parent))/final.name
+        with _errors_about(path, part):
+            yield part
             if new: _publish_new(part, final)
             else: os.replace(part, final)
 
@@ -190,43 +297,33 @@ def save_png(
     with atomic_path(path) as part: ax.figure.savefig(part, dpi=dpi)
     plt.close(ax.figure)
 
-# %% ../nbs/00a_files.ipynb #addb2a65
-def _missing_parents(folder):
-    "The folders that `mkdir(parents=True)` would make, the innermost first"
-    return [p for p in [folder, *folder.parents] if not p.exists()]
+# %% ../nbs/00a_files.ipynb #124b1bc6
+@contextmanager
+def _locked(folder):
+    "Hold the lock in `folder`"
+    lock = _take_lock(folder)
+    if lock is None:
+        raise InputError(f'another process is writing into {folder}; choose another name, or '
+                         f'remove {folder/_LOCK} if that process has ended')
+    try: yield
+    finally: _drop_lock(folder, lock)
 
-def _lock_folder(folder):
-    fd = os.open(folder/_LOCK, os.O_RDWR | os.O_CREAT)
-    if _try_lock(fd) is not False: return fd
-    os.close(fd)
-    raise InputError(f'another process is writing into {folder}; choose another name')
-
-def _tidy(folder, made):
-    "Remove our lock and leftovers, and those of the folders `made` that are empty"
-    _remove_leftovers(folder)
-    with suppress(OSError): (folder/_LOCK).unlink()
-    with suppress(OSError):
-        for p in made: p.rmdir()
-
-# %% ../nbs/00a_files.ipynb #db55cf2c
 @contextmanager
 def claim_folder(
     path, # New folder, or an empty one
 ):
     "Make a folder and keep other processes out of it; what is in it at the end stays"
-    folder = Path(os.path.abspath(path))
-    made = _missing_parents(folder)
-    with as_input_error(path):
-        if (folder/_LOCK).exists(): os.close(_lock_folder(folder))
-        check_absent(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        fd = _lock_folder(folder)
-    try: yield Path(path)
-    finally:
-        _tidy(folder, made)
-        os.close(fd)
+    with ExitStack() as stack:
+        with as_input_error(path):
+            folder = Path(os.path.realpath(path))
+            if not (folder/_LOCK).exists(): check_absent(path)
+            stack.enter_context(_made_folder(folder))
+            stack.enter_context(_locked(Path(path)))
+            check_absent(path)   # again, because now nobody else can fill it
+            _remove_leftovers(folder)
+        yield Path(path)
 
-# %% ../nbs/00a_files.ipynb #6c047a03
+# %% ../nbs/00a_files.ipynb #c13287b7
 @contextmanager
 def write_together(
     folder, # Existing folder
@@ -234,9 +331,8 @@ def write_together(
 ):
     "Yield a temporary folder; when the block succeeds, its content moves into `folder`"
     folder = Path(folder)
-    with as_input_error(folder), _part_folder(folder) as part:
-        try: yield part
-        except InputError as e:
-            raise InputError(str(e).replace(str(part), str(folder))) from e
+    with ExitStack() as stack:
+        with as_input_error(folder): part = stack.enter_context(_part_folder(folder))
+        with _errors_about(folder, part): yield part
         for file in sorted(part.iterdir(), key=lambda p: (p.name == last, p.name)):
-            os.replace(file, folder/file.name)
+            with as_input_error(folder/file.name): os.replace(file, folder/file.name)
