@@ -311,15 +311,16 @@ def _locked(folder):
 @contextmanager
 def claim_folder(
     path, # New folder, or an empty one
+    new:bool=True, # Refuse a folder that holds something already?
 ):
     "Make a folder and keep other processes out of it; what is in it at the end stays"
     with ExitStack() as stack:
         with as_input_error(path):
             folder = Path(os.path.realpath(path))
-            if not (folder/_LOCK).exists(): check_absent(path)
+            if new and not (folder/_LOCK).exists(): check_absent(path)
             stack.enter_context(_made_folder(folder))
             stack.enter_context(_locked(Path(path)))
-            check_absent(path)   # again, because now nobody else can fill it
+            if new: check_absent(path)   # again, because now nobody else can fill it
             _remove_leftovers(folder)
         yield Path(path)
 

@@ -8,11 +8,11 @@ __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', '
            'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
-import hashlib, math, os, shutil, sys
+import hashlib, os, shutil, sys
 from contextlib import contextmanager
-from io import BytesIO
 from dataclasses import asdict, replace
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +25,14 @@ from fastcore.basics import patch
 from .audit import *
 from .base import *
 from .bundle import *
+from .config import *
 from .core import *
 from .data import *
 from .files import *
 from .metrics import *
 from .readers import read_rows
 from .report import *
+from .splits import *
 
 # %% ../nbs/65_run.ipynb #5068c150
 class Run:
@@ -54,8 +56,15 @@ class Run:
 
     @property
     def evaluated(self): return (self.folder/'metrics.json').is_file()
+
+# %% ../nbs/65_run.ipynb #b8698a57
+def _last_epoch(folder):
+    "The bundle of the last epoch that was kept, and its number; None if there is none"
+    found = sorted(Path(folder).glob('checkpoint/epoch-*'))
+    return (found[-1], int(found[-1].name.removeprefix('epoch-'))) if found else None
+
 def _advice(folder):
-    if list(folder.glob('checkpoint/epoch-*')):
+    if _last_epoch(folder):
         return f'its training was not finished: histo_evaluate {folder} evaluates the last epoch'
     return 'give a folder that histo_train wrote'
 
@@ -363,17 +372,18 @@ def _save(learn, folder, n_boot, num_workers, progress):
 
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
-    epochs = sorted(folder.glob('checkpoint/epoch-*'))
-    advice = f'`histo_evaluate {folder}` evaluates it'
-    if (folder/'bundle').exists(): return f'trained, but not evaluated: the model is in {folder}/bundle; {advice}'
-    if epochs: return f'the model of {epochs[-1].name.replace("-0", " ").replace("-", " ")} is kept in {folder}; {advice}'
+    last, advice = _last_epoch(folder), f'histo_evaluate {folder} evaluates it'
+    if (folder/'metrics.json').exists(): return None
+    if (folder/'bundle').exists():
+        return f'trained, but not evaluated: the model is in {folder}/bundle; {advice}'
+    return last and f'the model of epoch {last[1]} is kept in {folder}; {advice}'
 
 @contextmanager
 def _note_kept(folder):
     "Add a note about what is kept to any exception, a Ctrl-C for example"
     try: yield
     except BaseException as e:
-        kept = None if (folder/'metrics.json').exists() else _kept(folder)
+        kept = _kept(folder)
         if kept: e.add_note(kept)
         raise
 
@@ -433,7 +443,8 @@ def train_run(
     **kwargs, # Passed on to `train_learner`: epochs, lr, arch, pretrained, bs, size, seed, …
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
-    check_settings(split=split, num_workers=num_workers, **kwargs)
+    check_split(split)
+    check_settings(num_workers=num_workers, **kwargs)
     check_arch(kwargs.get('arch', 'resnet34'), kwargs.get('size', PATCH))
     _check_unfinished(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
@@ -446,7 +457,7 @@ def train_run(
 
 def _check_unfinished(folder):
     "Raise an `InputError` if a folder holds a training that is not evaluated"
-    kept = None if (Path(folder)/'metrics.json').exists() else _kept(Path(folder))
+    kept = _kept(Path(folder))
     if kept: raise InputError(f'{folder} exists already: {kept}; or choose another name')
 
 # %% ../nbs/65_run.ipynb #8df82a78
@@ -540,20 +551,22 @@ def _as_runs(runs):
 # %% ../nbs/65_run.ipynb #458e2e6e
 def _promote(folder):
     "Make the last epoch of an unfinished training the bundle of its run"
-    epochs = sorted(folder.glob('checkpoint/epoch-*'))
-    if not epochs or (folder/'bundle').exists(): return
+    last = _last_epoch(folder)
+    if last is None or (folder/'bundle').exists(): return
     training = read_json(folder/'training.json', 2**27)
-    note = f'the training was stopped after epoch {int(epochs[-1].name[6:])}'
+    note = f'the training was stopped after epoch {last[1]}'
     training['info']['notes'] = [*training['info']['notes'], note]
     write_json(folder/'training.json', training)
-    epochs[-1].rename(folder/'bundle')
+    last[0].rename(folder/'bundle')
     shutil.rmtree(folder/'checkpoint')
 
 def _finish(run, n_boot, num_workers, progress):
     folder = run.folder if isinstance(run, Run) else Path(run)
-    _promote(folder)
-    run = Run(folder)
-    if not run.evaluated: return finish_run(run, n_boot, num_workers, progress)
+    if not folder.is_dir(): raise InputError(f'{folder}: no such folder; check the spelling')
+    with claim_folder(folder, new=False):
+        _promote(folder)
+        run = Run(folder)
+        if not run.evaluated: return finish_run(run, n_boot, num_workers, progress)
     raise InputError(f'{folder} is evaluated already: {run.report}; name other data to evaluate it '
                      'on')
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VALID_RANGE', 'MIN_VALID_SLIDES', 'given_split', 'has_hashes', 'copy_groups', 'RandomPatchSplitter', 'SlideSplitter',
-           'FolderSplitter', 'auto_split', 'split_patches', 'split_table']
+           'FolderSplitter', 'auto_split', 'check_split', 'split_patches', 'split_table']
 
 # %% ../nbs/28_splits.ipynb #514ca7d0
 from dataclasses import replace
@@ -162,6 +162,12 @@ def _splitter(split, valid_pct, seed):
     if split == 'slide': return SlideSplitter(valid_pct, seed)
     if split == 'folder': return FolderSplitter()
     raise InputError(f'there is no split {split!r}; choose auto, random, slide or folder')
+
+def check_split(
+    split, # Name of a split, or any fastai splitter
+):
+    "Raise an `InputError` unless there is such a split"
+    if split != 'auto': _splitter(split, VALID_RANGE[0], 0)
 
 # %% ../nbs/28_splits.ipynb #588efd43
 def _positions(sides, n):
