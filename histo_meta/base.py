@@ -9,7 +9,6 @@ __all__ = ['PATCH', 'CENTRE', 'MPP', 'VOCAB', 'SPLITS', 'RESEARCH_ONLY', 'COLORS
 # %% ../nbs/00_base.ipynb #b4b03fa6
 import errno
 import math
-import os
 import sys
 from contextlib import contextmanager
 from numbers import Integral, Real

@@ -8,10 +8,9 @@ __all__ = ['read_patch_image', 'ResizePatch', 'PatchBlock', 'patch_block', 'patc
            'FiniteLoss', 'patch_learner', 'lr_find', 'plot_lr_find', 'worker_errors', 'train_learner']
 
 # %% ../nbs/30_core.ipynb #341f78c2
-import multiprocessing, os, signal, threading, traceback, warnings
+import multiprocessing, signal, threading, traceback, warnings
 from contextlib import contextmanager, nullcontext, suppress
 from copy import deepcopy
-from dataclasses import replace
 from time import perf_counter, sleep
 from typing import NamedTuple
 
@@ -35,7 +34,8 @@ from PIL import Image
 
 from . import stain
 from .audit import check_patches
-from .base import COLORS, PATCH, VOCAB, InputError, check_number, get_ax, theme
+from .base import COLORS, PATCH, VOCAB, InputError
+from .base import check_number, get_ax, theme, usable_cores
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
@@ -153,15 +153,11 @@ class PatchDataLoaders(DataLoaders):
         return super().test_dl(items, rm_type_tfms or 0, with_labels, **kwargs)
 
 # %% ../nbs/30_core.ipynb #6e6e6bbe
-def _usable_cores():
-    "The number of cores that this process may use"
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-
 def default_num_workers()->int: # Number of processes that read patches
     "One for each usable core, at most eight; none where Python cannot fork"
     method = multiprocessing.get_start_method(allow_none=True)
     method = method or multiprocessing.get_all_start_methods()[0]
-    return min(8, _usable_cores()) if method == 'fork' else 0
+    return min(8, usable_cores()) if method == 'fork' else 0
 
 # %% ../nbs/30_core.ipynb #0ce89ed1
 class _Range(NamedTuple):
@@ -177,7 +173,7 @@ _RANGES = dict(
     size=_Range(MIN_SIDE, MAX_SIDE),
     valid_pct=_Range(*VALID_RANGE, whole=False),
     seed=_Range(0, 2**32 - 1),
-    num_workers=_Range(0, 4*_usable_cores()))
+    num_workers=_Range(0, 4*usable_cores()))
 _FLAGS = dict(valid_pct='valid_pct (--valid)', num_workers='num_workers (--workers)')
 
 # %% ../nbs/30_core.ipynb #76d398a9
@@ -250,7 +246,7 @@ def _check_stats(dls, arch):
     pairs = zip(found, arch_stats(arch))
     if all(np.allclose(ours.cpu().flatten(), theirs, atol=1e-3) for ours, theirs in pairs): return
     warnings.warn(f'the weights of {arch} expect other inputs; make the DataLoaders with '
-                  f'patch_dls(..., stats=arch_stats({arch!r}))')
+                  f'patch_dls(..., stats=arch_stats({arch!r}))', stacklevel=4)
 
 def _make_learner(dls, arch, pretrained, **kwargs):
     found = find_arch(arch)
