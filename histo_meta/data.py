@@ -4,43 +4,42 @@
 
 # %% auto #0
 __all__ = ['PATCH_COLUMNS', 'new_table', 'ImageStats', 'PatchSet', 'describe', 'find_patches', 'patch_table', 'to_split',
-           'list_images', 'add_slides', 'read_labels', 'check_labels', 'read_patch', 'open_patch', 'show_patches',
-           'patch_images', 'short_id', 'show_table']
+           'add_slides', 'read_labels', 'check_labels', 'read_patch', 'open_patch', 'show_patches', 'patch_images',
+           'short_id', 'show_table']
 
 # %% ../nbs/20_data.ipynb #699b7450
 import os, re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py, numpy as np, pandas as pd
+import numpy as np, pandas as pd
 from PIL import Image
 
 from .base import PATCH, SPLITS, VOCAB, InputError
 from .base import as_input_error, centre_box, one_line, theme
-from .readers import IMAGE_TYPES, Picture, h5_images, h5_labels, read_image, read_rows
-from .readers import to_label
+from .readers import IMAGE_TYPES, Picture, first_images, folder_identity, h5_image
+from .readers import h5_images, h5_labels, read_folder, read_image, read_rows, to_label
 
 # %% ../nbs/20_data.ipynb #c4737ed1
 PATCH_COLUMNS = ['id', 'path', 'row', 'label', 'slide', 'split']
+_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_FORMULA = re.compile('[=+@-].*[(|!"]')
+
+def _problem(name):
+    "Why a name would harm the terminal, a table or a spreadsheet; None if it would not"
+    if _CONTROL.search(name): return 'this name has characters that cannot be printed'
+    if _FORMULA.match(name): return 'a spreadsheet would run this name as a formula'
 
 def _stem(path): return os.path.splitext(path)[0]
-
-def _check_name(path, id):
-    "Raise an `InputError` for a name that would harm the terminal, a table or a spreadsheet"
-    if not path.isprintable() or any('\ud800' <= c <= '\udfff' for c in path):
-        raise InputError(f'{one_line(path)}: this name has characters that cannot be printed; '
-                         'rename the file')
-    if re.match(r'[=+@-].*[(|!"]', id):
-        raise InputError(f'{path}: a spreadsheet would run this name as a formula; rename the file')
 
 def _ids(paths, source):
     ids = [_stem(os.path.basename(p)) for p in paths]
     if len(set(ids)) < len(ids): ids = [_stem(os.path.relpath(p, source)) for p in paths]
     seen = {}
     for path, id in zip(paths, ids):
-        _check_name(path, id)
+        problem = _problem(path) or _problem(id)
+        if problem: raise InputError(f'{one_line(path)}: {problem}; rename the file')
         if id in seen: raise InputError(f'{path} and {os.path.basename(seen[id])} have the same '
                                         f'id {id}; keep one of the two files')
         seen[id] = path
@@ -89,6 +88,8 @@ def _count(n, noun, plural=None):
 
 def _patches(n): return _count(n, 'patch', 'patches')
 
+def _some(names): return ', '.join(map(one_line, names[:5])) + (', …' if len(names) > 5 else '')
+
 def _classes(label):
     if label.isna().all(): return 'no labels'
     return ', '.join(f'{(label==c).sum():,} {c}' for c in VOCAB)
@@ -105,22 +106,15 @@ def describe(
     return '; '.join(parts)
 
 # %% ../nbs/20_data.ipynb #825877da
-_SLIDE_FILES = ('slides.csv', 'patch_id_wsi_full.csv')
-
-def _with_slides(found, folder):
-    file = next((folder/name for name in _SLIDE_FILES if (folder/name).exists()), None)
-    return replace(found, table=add_slides(found.table, file)) if file else found
-
 def find_patches(
     path, # Folder in any of the known layouts, or one PCam file …_x.h5
 )->PatchSet: # The patch table with its source and layout
     "Find the patches in `path`, without opening any image"
-    place = Path(os.path.abspath(path))
-    with as_input_error(path, 'read'):
-        found = replace(_find(place), source=str(path))
-        if len(found): return _with_slides(found, place if place.is_dir() else place.parent)
-    raise InputError(f'{path}: no images in this folder; '
-                     f'images are files with {" ".join(IMAGE_TYPES)}')
+    place = _existing(path)
+    found = _read_layout(read_folder(place)) if place.is_dir() else _read_h5([place])
+    if not len(found): raise InputError(f'{path}: {_NO_IMAGES}')
+    folder = place if place.is_dir() else place.parent
+    return _with_slides(replace(found, source=str(path)), folder)
 
 def patch_table(
     path, # As for `find_patches`
@@ -128,11 +122,37 @@ def patch_table(
     "The patch table of the patches in `path`; paths are absolute"
     return find_patches(path).table
 
-# %% ../nbs/20_data.ipynb #aabb85b6
-_LAYOUTS = ('train_labels.csv with a folder train',
-            'class folders 0 and 1, or normal and tumor, directly or in train, valid and test',
-            'images without labels',
-            'PCam files *_x.h5')
+def _existing(path):
+    "`path`, if anything is there"
+    with as_input_error(path, 'read'):
+        try: os.stat(path)
+        except FileNotFoundError:
+            raise InputError(f'{path}: no such folder; check the spelling') from None
+    return Path(path)
+
+# %% ../nbs/20_data.ipynb #c564e7cd
+_KAGGLE = 'train_labels.csv with a folder train'
+_CLASSES = 'class folders 0 and 1, or normal and tumor, directly or in train, valid and test'
+_IMAGES = 'images without labels'
+_PCAM = 'PCam files *_x.h5'
+_LAYOUTS = _KAGGLE, _CLASSES, _IMAGES, _PCAM
+
+def _layout(folder):
+    "The function that reads the layout of a folder; None if the layout is not known"
+    if _h5_folder(folder): return _h5
+    names = folder.files + folder.folders
+    if 'train_labels.csv' in names and 'train' in folder.folders: return _kaggle
+    splits = [read_folder(folder.path/name) for name in _splits(folder)]
+    if any(map(_has_classes, splits)): return _split_folders
+    if _has_classes(folder): return _class_folders
+    if folder.images: return _flat
+
+def _read_layout(folder):
+    read = _layout(folder)
+    if read: return read(folder)
+    raise _unknown(folder)
+
+# %% ../nbs/20_data.ipynb #4da3ccef
 _SPLITS = {'train': ('train', 'training'), 'test': ('test', 'testing'),
            'valid': ('valid', 'validation', 'val', 'dev')}
 _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
@@ -143,81 +163,71 @@ def to_split(
     "The split that a name means"
     return _SPLIT_OF.get(name.lower())
 
-def _h5_names(path):
-    names = os.listdir(path) if path.is_dir() else []
-    plain = [n for n in names if n.endswith(('_x.h5', '_split.h5'))]
-    return sorted(plain) or sorted(n for n in names if n.endswith('_x.h5.gz'))
+def _splits(folder): return {name: to_split(name) for name in folder.folders if to_split(name)}
 
-def _h5_paths(path):
-    "The HDF5 files with images in `path`, or in its subfolder `pcam`"
-    folder = path if _h5_names(path) else path/'pcam'
-    return [folder/name for name in _h5_names(folder)]
+def _has_classes(folder): return any(map(to_label, folder.folders))
 
-def _find(path):
-    if path.is_file(): return _h5(path, [path])
-    if not path.is_dir(): raise InputError(f'{path}: no such folder; check the spelling')
-    files = _h5_paths(path)
-    if files: return _h5(path, files)
-    labelled = (path/'train_labels.csv').exists() and (path/'train').is_dir()
-    if labelled: return _kaggle(path)
-    if any(to_split(s) and _has_classes(path/s) for s in _subfolders(path)):
-        return _split_folders(path)
-    if _has_classes(path): return _class_folders(path)
-    return _flat(path)
+# %% ../nbs/20_data.ipynb #1f0a581a
+def _kaggle_split(name):
+    "The split of a file in Kaggle's copy of PatchCamelyon, such as training_split.h5"
+    return to_split(name.removesuffix('_split.h5')) if name.endswith('_split.h5') else None
 
-# %% ../nbs/20_data.ipynb #af9142d3
-def list_images(
-    folder, # Folder to look in; its subfolders are left out
-)->list: # Paths of the image files as strings, sorted
-    "The image files directly in `folder`"
-    def is_image(e): return e.name[0] != '.' and e.name.lower().endswith(IMAGE_TYPES)
-    with os.scandir(folder) as entries: return sorted(e.path for e in entries if is_image(e))
+def _h5_names(folder):
+    "Names of the files with images; of compressed ones only where there is no other"
+    names = [n for n in folder.files if n.endswith('_x.h5') or _kaggle_split(n)]
+    return names or [n for n in folder.files if n.endswith('_x.h5.gz')]
 
-def _subfolders(path):
-    if not path.is_dir(): return []
-    return sorted(p.name for p in path.iterdir() if p.is_dir() and p.name[0] != '.')
-
-def _has_classes(path): return any(map(to_label, _subfolders(path)))
+def _h5_folder(folder):
+    "The folder with HDF5 files: `folder`, or the folder pcam in it; None without one"
+    if _h5_names(folder): return folder
+    inner = read_folder(folder.path/'pcam') if 'pcam' in folder.folders else None
+    return inner if inner and _h5_names(inner) else None
 
 # %% ../nbs/20_data.ipynb #3f304a3c
-def _is_run(path): return (path/'bundle').is_dir() or (path/'metrics.json').exists()
+_OTHER_TYPES = ('.gif', '.jp2', '.jfif', '.heic', '.avif', '.npy', '.npz', '.dcm', '.svs', '.ndpi')
 
-def _with_images(path):
-    "The first folder at or below `path` that holds images; None if there is none"
-    if _is_run(path): return None
-    if list_images(path): return path
-    return next(filter(None, (_with_images(path/name) for name in _subfolders(path))), None)
+def _is_run(folder):
+    "Was this folder made by a training or an evaluation?"
+    training = {'bundle', 'split.csv'} <= {*folder.folders, *folder.files}
+    return training or {'metrics.json', 'predictions.csv'} <= set(folder.files)
 
-def _check_others(path, known):
-    "Raise an `InputError` if a subfolder holds images and is not in `known`"
-    for name in _subfolders(path):
-        found = None if name in known else _with_images(path/name)
-        if found is None: continue
-        raise InputError(f'{found}: images in a folder that does not belong to the layout; '
-                         f'move it out of {path}, or move its images')
+def _check_rest(parts, layout):
+    "Raise an `InputError` if a folder in one of `parts` holds images and is not one of them itself"
+    seen = {folder_identity(part.path) for part in parts}
+    for place in [part.path/name for part in parts for name in part.folders]:
+        found = first_images(place, seen, _is_run)
+        if found:
+            raise InputError(f'{found}: images in a folder that does not belong to the layout '
+                             f'({layout}); rename it, or move it out of {parts[0].path}')
 
-def _strays(path, layout):
-    "A note about images directly in `path`, where the layout has none"
-    n = len(list_images(path))
-    if not n: return ()
-    return (f'{_count(n, "image")} directly in {path} {"is" if n == 1 else "are"} not used: they '
-            f'do not belong to the layout ({layout})',)
+def _strays(folders, layout):
+    "Notes about images directly in `folders`, where the layout has none"
+    return tuple(f'{_count(len(f.images), "image")} directly in {f.path} not used: the layout is '
+                 f'{layout}' for f in folders if f.images)
 
-# %% ../nbs/20_data.ipynb #e680f93a
-def _unknown(path):
-    names = _subfolders(path)
-    near = [n for n in names if _h5_paths(path/n) or _has_classes(path/n) or list_images(path/n)]
-    hint = f'; did you mean {path/near[0]}?' if near else '.'
-    return InputError(f'{path}: unknown layout, with the folders {", ".join(names[:5])}{hint} '
-                      'Put your patches into one of these: ' + '; '.join(_LAYOUTS))
+def _unread(folders):
+    "Notes about files in `folders` that may be images, but of other types"
+    found = [(f, [n for n in f.files if n.lower().endswith(_OTHER_TYPES)]) for f in folders]
+    return tuple(f'{_count(len(names), "file")} in {f.path} not used, such as {_some(names[:1])}: '
+                 f'convert to {" ".join(IMAGE_TYPES)}' for f, names in found if names)
 
-def _flat(path):
-    files = list_images(path)
-    if not files and _subfolders(path): raise _unknown(path)
-    _check_others(path, ())
-    return PatchSet(new_table(files, path), layout='images without labels')
+# %% ../nbs/20_data.ipynb #d328d7e6
+def _flat(folder):
+    _check_rest([folder], _IMAGES)
+    notes = _unread([folder])
+    if 'train_labels.csv' in folder.files:
+        notes += (f'{folder.path}/train_labels.csv not used: it belongs next to a folder train '
+                  'that holds the images',)
+    table = new_table(folder.images, folder.path)
+    return PatchSet(table, layout='images without labels', notes=notes)
 
-# %% ../nbs/20_data.ipynb #8ec4159f
+def _with_slides(found, folder):
+    "`found`, with the slides in a file of `folder` if there is one"
+    files = [folder/name for name in ('slides.csv', 'patch_id_wsi_full.csv')]
+    file = next(filter(os.path.lexists, files), None)
+    return replace(found, table=add_slides(found.table, file)) if file else found
+
+# %% ../nbs/20_data.ipynb #9d49245b
 def _without_ending(ids):
     "Ids, without the ending of an image file"
     ends = '|'.join(re.escape(t) for t in IMAGE_TYPES)
@@ -230,6 +240,12 @@ def _read_slides(path):
     if 'slide' in rows: return rows[['id', 'slide']].assign(id=_without_ending(rows.id))
     raise InputError(f'{path}: no column slide; its first line must contain the names id,slide')
 
+def _check_slides(path, slides):
+    for slide in slides.unique():
+        problem = 'a patch has no slide' if slide == '' else _problem(slide)
+        if problem: raise InputError(f'{path}: slide {one_line(slide, 60)!r}: {problem}; fix it')
+
+# %% ../nbs/20_data.ipynb #620bf4a9
 def add_slides(
     table:pd.DataFrame, # A patch table
     path, # CSV file with columns id and slide (or wsi)
@@ -238,81 +254,115 @@ def add_slides(
     rows = _read_slides(path).drop_duplicates()
     twice = rows.id[rows.id.duplicated()]
     if len(twice):
-        raise InputError(f'{path}: patch {twice.iloc[0]} has two different slides; keep one row')
+        raise InputError(f'{path}: patch {_some(twice[:1])} has two different slides; keep one row')
     slides = rows[rows.slide != ''].set_index('id').slide
     missing = table.id[~table.id.isin(slides.index)]
     if len(missing):
         raise InputError(f'{path}: no slide for {_patches(len(missing))}, '
                          f'such as {missing.iloc[0]}; add the missing rows, or remove the file')
-    for slide in slides.unique(): _check_name(slide, slide)
+    _check_slides(path, slides)
     return table.assign(slide=table.id.map(slides))
 
-# %% ../nbs/20_data.ipynb #c564e7cd
+# %% ../nbs/20_data.ipynb #f3743265
 def read_labels(
     path, # CSV file with columns id and label (0, 1, normal or tumor)
 )->pd.Series: # Labels, 'normal' or 'tumor', indexed by id
     "The labels in a label file; ids may have the ending of an image file"
     df = read_rows(path, ['id', 'label'])
+    if not len(df): raise InputError(f'{path}: no labels in it; add a row for each image')
     labels = df.label.map(to_label)
     bad = df[labels.isna()]
     if len(bad):
-        raise InputError(f'{path}: patch {bad.id.iloc[0]} has the label {bad.label.iloc[0]!r} '
-                         f'({_count(len(bad), "such row")}); use 0 or normal, 1 or tumor')
+        raise InputError(f'{path}: patch {_some(bad.id[:1])} has the label '
+                         f'{one_line(bad.label.iloc[0], 60)!r} ({_count(len(bad), "such row")}); '
+                         'use 0 or normal, 1 or tumor')
     ids = _without_ending(df.id)
     twice = ids[ids.duplicated()]
     if len(twice):
-        raise InputError(f'{path}: patch {twice.iloc[0]} has more than one row; keep one of them')
+        raise InputError(f'{path}: patch {_some(twice[:1])} has more than one row; keep one')
     return labels.set_axis(pd.Index(ids, name='id'))
 
-# %% ../nbs/20_data.ipynb #9d49245b
-def _kaggle(path):
-    _check_others(path, ('train', 'test'))
-    _check_others(path/'train', ())
-    table = new_table(list_images(path/'train'), path/'train')
-    labels = read_labels(path/'train_labels.csv')
-    _check_complete(path, table.id, labels.index)
+# %% ../nbs/20_data.ipynb #77bda90f
+def _kaggle(folder):
+    parts = [read_folder(folder.path/name) for name in ('train', 'test') if name in folder.folders]
+    _check_rest([folder, *parts], _KAGGLE)
+    train = parts[0]
+    table = new_table(train.images, train.path)
+    labels = read_labels(folder.path/'train_labels.csv')
+    _check_complete(train.path, table.id, labels.index)
     label = table.id.map(labels)
     known = table.assign(label=label)[label.notna()].reset_index(drop=True)
-    notes = _strays(path, 'Kaggle folder') + _unlabelled(path, len(table)-len(known))
-    return PatchSet(known, layout='Kaggle folder', notes=notes)
+    notes = _strays([folder], 'Kaggle folder') + _unread([train])
+    return PatchSet(known, layout='Kaggle folder',
+                    notes=notes + _unlabelled(train.path, len(table) - len(known)))
 
 def _check_complete(path, images, labels):
     lost = labels.difference(images)
     if not len(lost): return
-    raise InputError(f'{path}/train lacks {_count(len(lost), "image")} listed in '
-                     f'train_labels.csv, such as {lost[0]}; add them or delete their rows')
+    none = len(lost) == len(labels) and len(images) > 0
+    hint = f'; ids are file names without folder and ending, such as {images[0]}' if none else ''
+    raise InputError(f'{path} lacks {_count(len(lost), "image")} listed in train_labels.csv, '
+                     f'such as {_some(lost[:1])}{hint}; add them or delete their rows')
 
 def _unlabelled(path, n):
     if not n: return ()
-    return (f'{_count(n, "image")} in {path}/train left out: no label in train_labels.csv',)
+    return (f'{_count(n, "image")} in {path} left out: no label in train_labels.csv',)
 
-# %% ../nbs/20_data.ipynb #77bda90f
-def _read_classes(path):
-    "The files below class folders, and their labels"
-    names = _subfolders(path)
-    odd = [n for n in names if not to_label(n)]
-    if odd:
-        raise InputError(f'{path}: the folder {odd[0]!r} is not named after a class; name class '
-                         'folders 0 and 1, or normal and tumor, and move other folders elsewhere')
-    for n in names: _check_others(path/n, ())
-    found = [(file, to_label(n)) for n in names for file in list_images(path/n)]
+# %% ../nbs/20_data.ipynb #8d1ba52d
+def _check_meanings(folder, meanings):
+    "Raise an `InputError` if two folders have the same meaning"
+    first = {}
+    for name, meaning in meanings.items():
+        if meaning in first:
+            raise InputError(f'{folder.path}: {first[meaning]!r} and {name!r} both mean {meaning}; '
+                             'keep one of these folders, and move the other one elsewhere')
+        first[meaning] = name
+
+def _class_parts(folder):
+    "The class folders in `folder`, by their label"
+    labels = {name: to_label(name) for name in folder.folders if to_label(name)}
+    _check_meanings(folder, labels)
+    return {label: read_folder(folder.path/name) for name, label in labels.items()}
+
+def _class_table(classes):
+    found = [(file, label) for label, folder in classes.items() for file in folder.images]
     return pd.DataFrame(found, columns=['path', 'label'])
 
-def _class_folders(path):
-    df = _read_classes(path)
-    table = new_table(df.path, path, label=df.label)
-    return PatchSet(table, layout='class folders', notes=_strays(path, 'class folders'))
+# %% ../nbs/20_data.ipynb #bfc3c45f
+def _class_folders(folder):
+    classes = _class_parts(folder)
+    parts = list(classes.values())
+    _check_rest([folder, *parts], _CLASSES)
+    df = _class_table(classes)
+    table = new_table(df.path, folder.path, label=df.label)
+    notes = _strays([folder], 'class folders') + _unread(parts)
+    return PatchSet(table, layout='class folders', notes=notes)
 
-def _split_folders(path):
-    splits = {n: to_split(n) for n in _subfolders(path) if to_split(n) and _has_classes(path/n)}
-    _check_others(path, splits)
-    df = pd.concat([_read_classes(path/n).assign(split=s) for n, s in splits.items()],
-                   ignore_index=True)
-    table = new_table(df.path, path, label=df.label, split=df.split)
-    notes = [note for f in (path, *map(path.joinpath, splits)) for note in _strays(f, 'splits')]
-    return PatchSet(table, layout='class folders in splits', notes=tuple(notes))
+# %% ../nbs/20_data.ipynb #6cb707e2
+def _split_folders(folder):
+    splits = _splits(folder)
+    _check_meanings(folder, splits)
+    parts = {split: read_folder(folder.path/name) for name, split in splits.items()}
+    flat = {split: part for split, part in parts.items() if not _has_classes(part)}
+    classes = {split: _class_parts(parts[split]) for split in parts if split not in flat}
+    labelled = [part for found in classes.values() for part in found.values()]
+    _check_rest([folder, *parts.values(), *labelled], _CLASSES)
+    tables = [_class_table(found).assign(split=split) for split, found in classes.items()]
+    df = pd.concat(tables, ignore_index=True)
+    table = new_table(df.path, folder.path, label=df.label, split=df.split)
+    strays = [folder, *(parts[split] for split in classes)]
+    notes = _strays(strays, 'class folders in splits') + _unread(labelled) + _left_out(flat)
+    return PatchSet(table, layout='class folders in splits', notes=notes)
 
-# %% ../nbs/20_data.ipynb #d328d7e6
+def _left_out(flat):
+    "A note about test images without class folders; images of the other splits are an error"
+    for split, part in flat.items():
+        if part.images and split != 'test':
+            raise InputError(f'{part.path}: images without class folders; put them into 0 and 1')
+    return tuple(f'{_count(len(part.images), "image")} in {part.path} left out: no labels'
+                 for part in flat.values() if part.images)
+
+# %% ../nbs/20_data.ipynb #ab895e36
 class _H5File(NamedTuple):
     "The files of one split of PatchCamelyon; labels and slides need not exist"
     x:Path # Images
@@ -321,81 +371,138 @@ class _H5File(NamedTuple):
     split:str # 'train', 'valid', 'test', or None
 
 def _h5_file(x):
-    "The files that belong to `x`; an `InputError` if it holds no images"
-    parts = x.stem.split('_')
-    split = next(filter(None, map(to_split, reversed(parts))), None)
-    if x.name.endswith('_x.h5'):
-        stem = str(x).removesuffix('_x.h5')
-        return _H5File(x, Path(f'{stem}_y.h5'), Path(f'{stem}_meta.csv'), split)
-    if not x.name.endswith('_split.h5'): raise _not_a_folder(x)
-    root, name = x.parent.parent, f'camelyonpatch_level_2_split_{split}'
-    return _H5File(x, root/'Labels/Labels'/f'{name}_y.h5',
-                   root/'Metadata/Metadata'/f'{name}_meta.csv', split)
+    "The files that belong to `x`; an `InputError` if `x` is not named like one with images"
+    split = _kaggle_split(x.name)
+    if split:
+        root, name = x.parent.parent, f'camelyonpatch_level_2_split_{split}'
+        return _H5File(x, root/'Labels/Labels'/f'{name}_y.h5',
+                       root/'Metadata/Metadata'/f'{name}_meta.csv', split)
+    if not x.name.endswith('_x.h5'): raise _no_images_in(x)
+    stem = x.name.removesuffix('_x.h5')
+    words = map(to_split, reversed(stem.split('_')))
+    return _H5File(x, x.with_name(f'{stem}_y.h5'), x.with_name(f'{stem}_meta.csv'),
+                   next(filter(None, words), None))
 
-# %% ../nbs/20_data.ipynb #4da3ccef
-def _not_a_folder(path):
-    "The `InputError` for a file that is not one of PatchCamelyon's"
-    if path.suffix == '.gz': advice = f'is compressed; run: gunzip {path}'
-    elif path.suffix in ('.zip', '.tar', '.tgz'): advice = 'is an archive; unpack it, and give the folder'
+# %% ../nbs/20_data.ipynb #ae179182
+_ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar')
+
+def _no_images_in(path):
+    "The `InputError` for a file that has no images for us"
+    ending = path.suffix.lower()
+    if ending == '.gz': advice = f'is compressed; run: gunzip {path}'
+    elif ending in _ARCHIVES: advice = 'is an archive; unpack it, and give the folder'
     elif path.name.endswith('_y.h5'): advice = 'holds labels; give the file …_x.h5 next to it'
-    elif path.suffix == '.h5': advice = 'is not named like a file of PatchCamelyon; name it …_x.h5'
-    else: advice = 'is a file; give the folder that it is in'
+    elif ending not in ('.h5', '.hdf5'):
+        advice = 'is not a folder; give the folder that your patches are in'
+    else: advice = ('is not named like a file of PatchCamelyon; name the file with images '
+                    '…_x.h5, and the one with labels …_y.h5')
     return InputError(f'{path} {advice}')
 
-# %% ../nbs/20_data.ipynb #50d49adf
+def _unpacked(path):
+    "`path` if it exists, None if it does not; an `InputError` if it exists only in compressed form"
+    if os.path.lexists(path): return path
+    if os.path.lexists(f'{path}.gz'): raise _no_images_in(Path(f'{path}.gz'))
+
+# %% ../nbs/20_data.ipynb #8ec4159f
 def _h5_slides(path, images):
     rows = read_rows(path, ['wsi'])
-    if len(rows) == images: return rows.wsi.tolist()
-    raise InputError(f'{path}: {len(rows):,} rows for {images:,} images; download the files again')
+    if len(rows) != images:
+        raise InputError(f'{path}: {len(rows):,} rows for {images:,} images; '
+                         'download the files again')
+    _check_slides(path, rows.wsi)
+    return rows.wsi.tolist()
 
 def _h5_table(file):
-    n = len(h5_images(file.x))
-    label = [VOCAB[v] for v in h5_labels(file.y, n)] if file.y.exists() else None
-    slide = _h5_slides(file.meta, n) if file.meta.exists() else None
-    stem = file.x.name.removesuffix('.h5').removesuffix('_x')
-    _check_name(str(file.x), stem)
-    return new_table([str(file.x)]*n, id=[f'{stem}_{i:07d}' for i in range(n)], row=range(n),
+    n, path = len(h5_images(file.x)), os.path.abspath(file.x)
+    stem, = new_table([path.removesuffix('.h5').removesuffix('_x')]).id  # checks the name, too
+    y, meta = _unpacked(file.y), _unpacked(file.meta)
+    label = [VOCAB[v] for v in h5_labels(y, n)] if y else None
+    slide = _h5_slides(meta, n) if meta else None
+    return new_table([path]*n, id=[f'{stem}_{i:07d}' for i in range(n)], row=range(n),
                      split=file.split, label=label, slide=slide)
 
-def _h5(path, files):
-    if path.is_dir(): _check_others(path, ())
-    table = pd.concat([_h5_table(_h5_file(f)) for f in files], ignore_index=True)
-    return PatchSet(table, layout='PCam HDF5')
+def _read_h5(paths):
+    "A patch set of some HDF5 files"
+    files = [_h5_file(path) for path in paths]
+    odd = [file.x for file in files if not file.split]
+    if odd and len(odd) < len(files):
+        raise InputError(f'{odd[0]}: its name says neither train, valid nor test, but that of '
+                         'another file does; rename it, or move it elsewhere')
+    tables = [_h5_table(file) for file in files]
+    return PatchSet(pd.concat(tables, ignore_index=True), layout='PCam HDF5')
 
-# %% ../nbs/20_data.ipynb #ab895e36
+# %% ../nbs/20_data.ipynb #f4f0a26d
+def _h5(folder):
+    inner = _h5_folder(folder)
+    _check_rest([folder, inner], _PCAM)
+    names = _h5_names(inner)
+    found = _read_h5([inner.path/name for name in names])
+    places = [folder] if inner is folder else [folder, inner]
+    notes = _strays(places, found.layout)
+    return replace(found, notes=notes + _unused_h5(inner, names))
+
+def _unused_h5(folder, used):
+    "Notes about HDF5 files that are not read"
+    found = [n for n in folder.files if n.endswith(('.h5', '_x.h5.gz'))]
+    rest = [n for n in found if n.removesuffix('.gz') not in used and not n.endswith('_y.h5')]
+    return tuple(f'{folder.path/n} not used: ' + ('it is compressed' if n.endswith('.gz') else
+                 'its name does not end in _x.h5') for n in rest)
+
+# %% ../nbs/20_data.ipynb #aabb85b6
+_NO_IMAGES = f'no images in this folder; images are files with {" ".join(IMAGE_TYPES)}'
+
+def _unknown(folder):
+    "The `InputError` for a folder without a known layout"
+    archives = [n for n in folder.files if n.lower().endswith(_ARCHIVES)
+                and (n.startswith('train_labels') or not folder.folders)]
+    h5 = [n for n in folder.files if n.endswith(('.h5', '.hdf5'))]
+    if archives: return InputError(f'{folder.path}: unpack {archives[0]} first')
+    if h5: return _no_images_in(folder.path/h5[0])
+    if not folder.folders: return InputError(f'{folder.path}: {_NO_IMAGES}')
+    return InputError(f'{folder.path}: unknown layout, with the folders {_some(folder.folders)}'
+                      f'{_advice(folder)} The known layouts are: {"; ".join(_LAYOUTS)}')
+
+def _advice(folder):
+    "How to go on with a folder of folders"
+    inner = {name: _layout(read_folder(folder.path/name)) for name in folder.folders}
+    near = [name for name, layout in inner.items() if layout]
+    kinds = {inner[name] for name in near}
+    if len(near) == 1: return f'; did you mean {folder.path/near[0]}?'
+    if kinds == {_flat}: return ('; if these are your classes, rename them to normal and tumor; '
+                                 'to predict, give one of them.')
+    if kinds == {_class_folders}: return ('; put all patches into one pair of class folders, and '
+                                          'the patient or slide of each into slides.csv.')
+    if near: return f'; did you mean one of {_some(near)}?'
+    found = first_images(folder.path)
+    return f'; the first images are in {found}.' if found else '.'
+
+# %% ../nbs/20_data.ipynb #50d49adf
+def _missing_labels(path):
+    "Where the label of a patch in the file `path` would come from"
+    if path.endswith('.h5'): return f'{_h5_file(Path(path)).y}, which is not there'
+    return f'{_KAGGLE}, or from {_CLASSES}'
+
 def check_labels(
     table:pd.DataFrame, # A patch table
     source:str='the table', # Where the table came from, for the message
 )->pd.DataFrame: # The same table
     "Raise an `InputError` unless every patch has a label and both classes occur"
-    n = table.label.isna().sum()
-    if n:
-        raise InputError(f'{source}: {n:,} of {_patches(len(table))} have no label; '
-                         f'labels come from {_LAYOUTS[0]}, or from {_LAYOUTS[1]}')
+    unknown = table[table.label.isna()]
+    if len(unknown):
+        raise InputError(f'{source}: {len(unknown):,} of {_patches(len(table))} have no label; '
+                         f'labels come from {_missing_labels(unknown.path.iloc[0])}')
     found = table.label.unique()
     if len(found) > 1: return table
     raise InputError(f'{source}: all {_patches(len(table))} are {found[0]}; '
                      'add patches of the other class')
 
-# %% ../nbs/20_data.ipynb #8d1ba52d
-@lru_cache(maxsize=8)
-def _cached_images(path, pid, changed): return h5_images(path)
-
-def _read_row(path, row):
-    "One row of an HDF5 file; the file stays open for the next one"
-    try:
-        x = _cached_images(path, os.getpid(), os.stat(path).st_mtime_ns)
-        return Image.fromarray(x[int(row)])
-    except (OSError, IndexError, ValueError, RuntimeError) as e:
-        raise InputError(f'row {row} of {path}: cannot be read as a patch ({e}); '
-                         'download the file again, or leave it out with --skip (skip=True)') from e
-
+# %% ../nbs/20_data.ipynb #d7fdf5ea
 def read_patch(
     row, # A row of a patch table: anything with attributes `path` and `row`
 )->Picture: # The image in the size of the file, and whether the file holds more than one
     "The image of one patch as it is in its file"
     if pd.isna(row.row): return read_image(row.path)
-    return Picture(_read_row(row.path, row.row), False)
+    return Picture(Image.fromarray(h5_image(row.path, int(row.row))), False)
 
 def open_patch(
     row, # A row of a patch table, or the path of an image file
