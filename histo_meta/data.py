@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PATCH_COLUMNS', 'new_table', 'ImageStats', 'PatchSet', 'describe', 'find_patches', 'patch_table', 'to_split',
-           'add_slides', 'read_labels', 'check_labels', 'read_patch', 'open_patch', 'show_patches', 'patch_images',
-           'short_id', 'show_table']
+           'without_ending', 'add_slides', 'read_labels', 'check_labels', 'read_patch', 'open_patch', 'show_patches',
+           'patch_images', 'short_id', 'show_table']
 
 # %% ../nbs/20_data.ipynb #699b7450
 import os, re
@@ -228,8 +228,10 @@ def _with_slides(found, folder):
     return replace(found, table=add_slides(found.table, file)) if file else found
 
 # %% ../nbs/20_data.ipynb #9d49245b
-def _without_ending(ids):
-    "Ids, without the ending of an image file"
+def without_ending(
+    ids:pd.Series, # Ids of patches, as somebody wrote them
+)->pd.Series: # The same, without the ending of an image file
+    "Ids as patch tables have them: people often write `a.tif` for `a`"
     ends = '|'.join(re.escape(t) for t in IMAGE_TYPES)
     return ids.str.replace(f'({ends})$', '', regex=True, flags=re.IGNORECASE)
 
@@ -237,7 +239,7 @@ def _read_slides(path):
     "Rows (id, slide); the column of the slide may also be named wsi, as in PatchCamelyon"
     rows = read_rows(path, ['id'])
     if 'wsi' in rows and 'slide' not in rows: rows = rows.rename(columns=dict(wsi='slide'))
-    if 'slide' in rows: return rows[['id', 'slide']].assign(id=_without_ending(rows.id))
+    if 'slide' in rows: return rows[['id', 'slide']].assign(id=without_ending(rows.id))
     raise InputError(f'{path}: no column slide; its first line must contain the names id,slide')
 
 def _check_slides(path, slides):
@@ -276,7 +278,7 @@ def read_labels(
         raise InputError(f'{path}: patch {_some(bad.id[:1])} has the label '
                          f'{one_line(bad.label.iloc[0], 60)!r} ({_count(len(bad), "such row")}); '
                          'use 0 or normal, 1 or tumor')
-    ids = _without_ending(df.id)
+    ids = without_ending(df.id)
     twice = ids[ids.duplicated()]
     if len(twice):
         raise InputError(f'{path}: patch {_some(twice[:1])} has more than one row; keep one')
