@@ -231,7 +231,7 @@ def _find_device(name):
         raise InputError(f"there is no device {name!r} on this machine; leave it out, "
                          "or use 'cpu'") from e
 
-# %% ../nbs/40_bundle.ipynb #4490ed12
+# %% ../nbs/40_bundle.ipynb #7f12d528
 class Predictor:
     "Probabilities of tumor, from a learner or the folder of a bundle"
     def __init__(self,
@@ -239,7 +239,7 @@ class Predictor:
         device=None, # Name of a device, such as 'cpu'; by default the GPU if there is one
         bs:int=64, # Patches in a batch; fewer if they have more pixels than 64 of 224x224
     ):
-        check_number('bs', bs, 1, 2**16)
+        bs = int(check_number('bs', bs, 1, 2**16))
         self.device = _find_device(device)
         if isinstance(source, Learner):
             model, self.config = source.model.eval(), learner_config(source)

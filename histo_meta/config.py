@@ -45,12 +45,13 @@ def _three(low, high):
     def fits(v): return isinstance(v, list) and len(v) == 3 and all(map(one.fits, v))
     return Rule(f'three numbers from {low:g} to {high:g}', fits)
 
-# %% ../nbs/40a_config.ipynb #c5e43516
+# %% ../nbs/40a_config.ipynb #92a6316b
 def _nested(**rules):
     def fits(v):
-        same_keys = isinstance(v, dict) and v.keys() == rules.keys()
-        return same_keys and all(rule.fits(v[key]) for key, rule in rules.items())
-    return Rule(', '.join(f'{key} ({rule.text})' for key, rule in rules.items()), fits)
+        if not isinstance(v, dict) or v.keys() != rules.keys(): return False
+        return all(rule.fits(v[key]) for key, rule in rules.items())
+    parts = [f'{key} ({rule.text})' for key, rule in rules.items()]
+    return Rule(', '.join(parts), fits)
 
 def _text(pattern, words):
     def fits(v): return isinstance(v, str) and re.fullmatch(pattern, v) is not None
@@ -60,13 +61,16 @@ def _or_null(rule): return Rule(f'null, or {rule.text}', lambda v: v is None or 
 
 _HASH = _or_null(_text('[0-9a-f]{64}', '64 hexadecimal digits'))
 
-# %% ../nbs/40a_config.ipynb #c689eb27
+# %% ../nbs/40a_config.ipynb #edc7890a
 def _is_arch(v):
     "Is `v` the name of an architecture in the installed torchvision or timm?"
-    if not isinstance(v, str) or not re.fullmatch('(timm/)?[A-Za-z0-9_.]{1,90}', v): return False
+    if not isinstance(v, str): return False
+    if not re.fullmatch('(timm/)?[A-Za-z0-9_.]{1,90}', v): return False
     name = v.removeprefix('timm/')
-    if name == v: return name in torchvision.models.list_models(module=torchvision.models)
-    return timm.is_model(name) and ('.' not in name or name in timm.list_pretrained())
+    models = torchvision.models
+    if name == v: return name in models.list_models(module=models)
+    tag_exists = '.' not in name or name in timm.list_pretrained()
+    return tag_exists and timm.is_model(name)
 
 _ARCH = Rule("the name of an architecture: one of torchvision, or 'timm/' and one of timm, as "
              'installed here', _is_arch)
@@ -105,13 +109,14 @@ CONFIG_RULES = dict(
 
 _OPTIONAL = {'images', 'split_hash'}  # null if they are missing
 
-# %% ../nbs/40a_config.ipynb #1bb76c83
+# %% ../nbs/40a_config.ipynb #be4d5012
 def _short(value): return one_line(reprlib.repr(value))
 
 def _check_format(config, where):
     found = config.get('format')
     if found == BUNDLE_FORMAT: return
-    number = re.fullmatch('histo_meta bundle ([0-9]{1,6})', str(found))
+    text = found if isinstance(found, str) else ''
+    number = re.fullmatch('histo_meta bundle ([0-9]{1,6})', text)
     if number is None or int(number[1]) < _FORMAT_NUMBER:
         raise InputError(f'{where}: it does not say {BUNDLE_FORMAT!r}, so it is of another kind; '
                          'save it again with save_bundle')
@@ -121,7 +126,7 @@ def _check_format(config, where):
                      f'{_short(needs) if needs else "of a later version"}, this is {__version__}; '
                      'run: pip install -U histo_meta')
 
-# %% ../nbs/40a_config.ipynb #d2c0b82d
+# %% ../nbs/40a_config.ipynb #455e8134
 def check_config(
     config, # Content of config.json, as read
     where, # File or learner that it belongs to, for messages
@@ -146,20 +151,22 @@ def check_key(
     raise InputError(f'{where}: {key} is {_short(value)}; it must be {rule.text}')
 
 def _check_keys(config, where):
-    missing = [key for key in CONFIG_RULES if key not in config.keys() | _OPTIONAL]
+    known = config.keys() | _OPTIONAL
+    missing = [key for key in CONFIG_RULES if key not in known]
     if missing: raise InputError(f'{where}: no {missing[0]} in it; copy or save it again')
     unknown = [key for key in config if key not in CONFIG_RULES]
     if unknown: raise InputError(f'{where}: unknown key {_short(unknown[0])}; remove it')
 
-# %% ../nbs/40a_config.ipynb #6843d591
+# %% ../nbs/40a_config.ipynb #095b6b16
 def build_model(
     arch:str, # As for `find_arch`: a torchvision model, or 'timm/NAME'
 )->torch.nn.Module: # A network with two outputs and random weights
     "The network that `patch_learner` makes of `arch`"
     found = find_arch(arch)
     with no_random(), warnings.catch_warnings(action='ignore'):  # torchvision's, about fastai
-        if isinstance(found, str): return create_timm_model(found, len(VOCAB), pretrained=False)[0]
-        return create_vision_model(found, len(VOCAB), pretrained=False)
+        n = len(VOCAB)
+        if isinstance(found, str): return create_timm_model(found, n, pretrained=False)[0]
+        return create_vision_model(found, n, pretrained=False)
 
 # %% ../nbs/40a_config.ipynb #a7d3907c
 MAX_WEIGHTS = 2**32  # bytes of all weights of a network
@@ -196,13 +203,13 @@ def _reason(e):
     lines = str(e).strip().splitlines()
     return f' ({one_line(lines[0], 200)})' if lines else ''
 
-# %% ../nbs/40a_config.ipynb #4512dc9f
+# %% ../nbs/40a_config.ipynb #83967cf1
 def check_arch(
     arch:str, # As for `find_arch`
     size:int=PATCH, # Pixels along the side of a patch
 ):
     "Raise an `InputError` unless `arch` exists and takes patches of this size"
-    check_number('size', size, MIN_SIDE, MAX_SIDE)
+    size = int(check_number('size', size, MIN_SIDE, MAX_SIDE))
     model = meta_model(arch)
     x = torch.empty(2, 3, size, size, device='meta')
     try:

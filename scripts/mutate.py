@@ -13,6 +13,7 @@ import struct
 import sys
 import tempfile
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -137,7 +138,7 @@ def entry_changes(entry):
 
 
 def weight_cases(raw, ways, rng):
-    "Name, and files in which that weight is changed"
+    "Name, and functions that return the file with that weight changed"
     header, data = split_file(raw)
     for name, entry in header.items():
         others = {k: v for k, v in header.items() if k != name}
@@ -145,7 +146,7 @@ def weight_cases(raw, ways, rng):
         headers += [others, others | {name + '.x\n': entry}, others | {name: {}}]
         changes = headers + value_changes(entry['dtype'] == 'F32')
         for change in rng.sample(changes, min(ways, len(changes))):
-            yield name, with_values(raw, name, change) if callable(change) else join_file(change, data)
+            yield name, partial(with_values, raw, name, change) if callable(change) else partial(join_file, change, data)
 
 
 def outcome(folder, table):
@@ -158,14 +159,16 @@ def outcome(folder, table):
     return 'predicts' if ((p >= 0) & (p <= 1)).all() else f'not a probability: {p}'
 
 
-def in_child(folder, table):
-    "Outcome, seconds, and peak memory in MB of a forked child"
+def in_child(write_files, folder, table):
+    "Outcome, seconds, and peak memory in MB of a forked child that writes the files and predicts"
     read, write = os.pipe()
     start = perf_counter()
     if not (pid := os.fork()):
-        signal.alarm(3*MOST_SECONDS)
-        os.write(write, outcome(folder, table).encode(errors='replace')[:4000])
-        os._exit(0)
+        try:
+            signal.alarm(3*MOST_SECONDS)
+            write_files()
+            os.write(write, outcome(folder, table).encode(errors='replace')[:4000])
+        finally: os._exit(0)
     os.close(write)
     with os.fdopen(read, 'rb') as f: result = f.read().decode()
     _, status, usage = os.wait4(pid, 0)
@@ -183,6 +186,11 @@ def write_config(folder, config, sign=True):
     (folder/'config.json').write_text(json.dumps(config))
 
 
+def write_both(folder, content, config):
+    (folder/'model.safetensors').write_bytes(content())
+    write_config(folder, config)
+
+
 def full_config(bundle):
     "The config of a bundle, with a value for each key that may be null"
     images = dict(side=96, mean=[200., 150., 180.], std=[30., 40., 20.])
@@ -194,16 +202,15 @@ def run_all(args, tmp):
     "Each case, as (what was changed, outcome, seconds, MB)"
     rng = random.Random(args.seed)
     bundle, table = good_bundle(tmp)
-    config, file = full_config(bundle), bundle/'model.safetensors'
+    config = full_config(bundle)
     if args.only != 'weights':
         for key, changed in config_cases(config, args.ways, rng):
-            write_config(bundle, changed, sign=key != 'hash')
-            yield key, *in_child(bundle, table)
+            yield key, *in_child(partial(write_config, bundle, changed, key != 'hash'), bundle, table)
     if args.only != 'config':
-        for name, content in weight_cases(file.read_bytes(), args.weight_ways, rng):
-            file.write_bytes(content)
-            write_config(bundle, config)
-            yield 'weights.' + name.split('.')[-1], *in_child(bundle, table)
+        raw = (bundle/'model.safetensors').read_bytes()
+        for name, content in weight_cases(raw, args.weight_ways, rng):
+            write_files = partial(write_both, bundle, content, config)
+            yield 'weights.' + name.split('.')[-1], *in_child(write_files, bundle, table)
 
 
 def main():
