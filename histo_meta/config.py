@@ -40,10 +40,10 @@ def _whole(low, high):
     def fits(v): return type(v) is int and low <= v <= high
     return Rule(f'a whole number from {low} to {high:,}', fits)
 
-def _three(low, high):
+def _numbers(n, low, high):
     one = _number(low, high)
-    def fits(v): return isinstance(v, list) and len(v) == 3 and all(map(one.fits, v))
-    return Rule(f'three numbers from {low:g} to {high:g}', fits)
+    def fits(v): return isinstance(v, list) and len(v) == n and all(map(one.fits, v))
+    return Rule(f'{n} numbers from {low:g} to {high:g}', fits)
 
 # %% ../nbs/40a_config.ipynb #92a6316b
 def _nested(**rules):
@@ -98,12 +98,12 @@ CONFIG_RULES = dict(
     vocab=Rule(f'the classes {VOCAB}, in this order', lambda v: v == VOCAB),
     size=_whole(MIN_SIDE, MAX_SIDE),  # pixels along the side of a patch
     mpp=_number(.001, 1000),  # microns per pixel
-    mean=_three(0, 1),  # of red, green and blue, in 0..1
-    std=_three(.001, 2),
+    mean=_numbers(3, 0, 1),  # of red, green and blue, in 0..1
+    std=_numbers(3, .001, 2),
     enhance=_or_null(_nested(contrast=_number(0, 100), brightness=_number(-10, 10))),
     temperature=_number(MIN_TEMPERATURE, MAX_TEMPERATURE),  # the outputs are divided by it
     versions=Rule('names of libraries and their versions, as text', _is_versions),
-    images=_or_null(_nested(side=_whole(1, MAX_SIDE), mean=_three(0, 255), std=_three(0, 255))),
+    images=_or_null(_nested(side=_whole(1, MAX_SIDE), mean=_numbers(4, -255, 255), std=_numbers(4, 0, 255))),
     split_hash=_HASH,  # of split.csv, the patches that the model was trained on
     hash=_HASH)  # of everything else; null for a model that was not saved
 
