@@ -150,7 +150,7 @@ def _defect(e):
     return (f'unexpected {found}; this is a defect of histo_meta; run again with {_DEBUG} '
             'to see where'), 1
 
-# %% ../nbs/00b_command.ipynb #d7997085
+# %% ../nbs/00b_command.ipynb #62d8a877
 def _reason(e):
     "What happened, in the words of a user, and the exit code"
     if isinstance(e, InputError): return _text(e), 2
@@ -160,12 +160,18 @@ def _reason(e):
     reason = 'interrupted' if interrupted else f'stopped by {signal.Signals(signum).name}'
     return reason, 128 + signum
 
+def _close_bars():
+    "End the progress bars that are still open, for they would share a line with the complaint"
+    bars = sys.modules['tqdm'].tqdm._instances if 'tqdm' in sys.modules else ()
+    for bar in list(bars): bar.close()
+
 def _complain(name, e):
     "Print one line about an exception; returns the exit code"
     if any(isinstance(x, BrokenPipeError) for x in (e, e.__cause__)): return 141
     reason, code = _reason(e)
     notes = getattr(e, '__notes__', [])
     if isinstance(e, KeyboardInterrupt): notes = notes or ['nothing was written']
+    _close_bars()
     if os.environ.get(_DEBUG.removesuffix('=1')): traceback.print_exception(e)
     line = '; '.join([reason, *notes])
     print(one_line(f'{name}: {line}'), file=sys.stderr)
