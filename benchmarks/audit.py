@@ -79,7 +79,8 @@ def row(name, n, ours, plain=None, note=''):
 
 def scan(table, threads, parts):
     "Scan a table as users do, and keep the result in `parts`"
-    parts[:] = [scan_patches(table, threads)]
+    parts.clear()  # two results at once would count twice
+    parts.append(scan_patches(table, threads))
 
 
 def measure(folder, n):
@@ -87,7 +88,8 @@ def measure(folder, n):
     table, parts = patch_table(folder), []
     duplicate_groups(scan_patches(table[:10]))
     idle, rounds = memory()[0], 3 if n <= 20_000 else 1
-    plain, one, two = best(rounds, partial(decode, table), partial(scan, table, 1, parts), partial(scan, table, 2, parts))
+    plain, one, two = best(rounds, partial(decode, table), partial(scan, table, 1, parts),
+                           partial(scan, table, 2, parts))
     row('scan_patches, one thread', n, one, plain[0], 'decode only')
     row('scan_patches, two threads', n, two, plain[0], 'decode only')
     known, after = parts[0], memory()[1]
@@ -96,7 +98,8 @@ def measure(folder, n):
                                  partial(duplicate_groups, known))
     row(f'find_copies of {OTHERS:,}', n, copies, brute[0]*OTHERS/10, 'every pair; 10 rows measured, scaled')
     row('duplicate_groups', n, groups, brute[0]*n/20, 'every pair; 10 rows measured, scaled')
-    print(f'peak memory above the idle process: {after - idle:.0f} MB after the scan, {memory()[1] - idle:.0f} MB in all', flush=True)
+    print(f'peak memory above the idle process: {after - idle:.0f} MB after the scan, '
+          f'{memory()[1] - idle:.0f} MB in all', flush=True)
 
 
 def main(*sizes):

@@ -40,7 +40,7 @@ def pixel_hash(
     pixels = min(view.tobytes() for view, row in zip(views, rows) if row == min(rows))
     return hashlib.sha1(pixels).hexdigest()
 
-# %% ../nbs/21_audit.ipynb #bd8a7c7b
+# %% ../nbs/21_audit.ipynb #cee5b1fd
 _GRID = 6     # blocks along the side
 _STEPS = 16   # steps of one grey level, so that a block is a number below 4096: three digits
 
@@ -55,9 +55,11 @@ def perceptual_hash(
 def _blocks(hashes):
     "Brightness of the blocks, (n, 36) float32 in grey levels, from perceptual hashes"
     digits = np.frombuffer(bytes.fromhex(''.join(hashes)), np.uint8).reshape(-1, 3)
-    a, b, c = digits.astype(np.uint16).T
-    values = np.stack([16*a + b//16, b%16*256 + c], axis=1)
-    return values.reshape(-1, _GRID**2).astype(np.float32) / _STEPS
+    blocks = np.empty((len(digits), 2), np.float32)
+    blocks[:, 0] = digits[:, 0]*16. + digits[:, 1]//16
+    blocks[:, 1] = digits[:, 1]%16*256. + digits[:, 2]
+    blocks /= _STEPS
+    return blocks.reshape(-1, _GRID**2)
 
 # %% ../nbs/21_audit.ipynb #9e0e1551
 def _rms(a, b):
@@ -77,7 +79,7 @@ def _tolerance(blocks):
     most = np.minimum(_CONTRAST*contrast, _LEVELS)
     return np.where(contrast < _FAINT, -1, most)
 
-# %% ../nbs/21_audit.ipynb #a3d327dd
+# %% ../nbs/21_audit.ipynb #6e5d163b
 def _orbits():
     "Blocks that change places when a patch is rotated or mirrored: arrays of positions 0..35"
     places = np.arange(_GRID**2).reshape(_GRID, _GRID, 1)
@@ -86,12 +88,13 @@ def _orbits():
 
 def _invariants(blocks):
     "Numbers (n, 12) that all views share; their distance is at most the RMS difference"
-    parts = [(blocks[:, orbit], len(orbit)**.5/_GRID) for orbit in _orbits()]
-    means = [part.mean(1)*factor for part, factor in parts]
-    spreads = [part.std(1)*factor for part, factor in parts]
-    return np.stack(means + spreads, axis=1)
+    numbers = []
+    for orbit in _orbits():
+        part, factor = blocks[:, orbit], len(orbit)**.5/_GRID
+        numbers += [part.mean(1)*factor, part.std(1)*factor]
+    return np.stack(numbers, axis=1)
 
-# %% ../nbs/21_audit.ipynb #7da54786
+# %% ../nbs/21_audit.ipynb #0b531d42
 _CROWD = 50  # most candidates for each patch
 
 def _candidates(blocks, tree):
@@ -102,7 +105,7 @@ def _candidates(blocks, tree):
 
 def _near_pairs(blocks, known):
     "Near duplicates: positions `i` in blocks and `j` in known, and their RMS difference"
-    tree, pairs = cKDTree(_invariants(known), leafsize=32), []
+    tree, pairs = cKDTree(_invariants(known)), []
     for start in range(0, max(len(blocks), 1), 1000):  # in slices, so that memory does not grow
         some = blocks[start:start+1000]
         i, j = _candidates(some, tree)
@@ -111,7 +114,7 @@ def _near_pairs(blocks, known):
         pairs.append(pd.DataFrame(dict(i=i + start, j=j, rms=rms))[rms <= most])
     return pd.concat(pairs, ignore_index=True)
 
-# %% ../nbs/21_audit.ipynb #c25b0d6b
+# %% ../nbs/21_audit.ipynb #c943213d
 _FORMS = {'pixel_hash': '[0-9a-f]{40}', 'perceptual_hash': '[0-9a-f]{108}'}
 HASH_COLUMNS = list(_FORMS)
 
@@ -127,8 +130,7 @@ def _check_hashes(table):
 
 def _is_plain(table):
     "Which patches have a single colour, so that nothing in them can be recognised? (n,)"
-    hashes = table.perceptual_hash
-    return (hashes == hashes.str[:3]*_GRID**2).to_numpy()
+    return table.perceptual_hash.str.fullmatch(r'(.{3})\1*').to_numpy()
 
 # %% ../nbs/21_audit.ipynb #b4bed5a0
 class Copies(NamedTuple):
@@ -212,10 +214,10 @@ def _scan(row):
 def _scan_rows(rows):
     return pd.DataFrame(map(_scan, rows.itertuples(index=False)), columns=PatchScan._fields)
 
-# %% ../nbs/21_audit.ipynb #06bb2f7f
+# %% ../nbs/21_audit.ipynb #813444be
 def _scan_batches(table, threads):
     rows = table.reindex(columns=['path', 'row'])
-    batches = [rows[start:start+50] for start in range(0, max(len(rows), 1), 50)]
+    batches = [rows[start:start+100] for start in range(0, max(len(rows), 1), 100)]
     pool = ThreadPoolExecutor(threads)
     try: yield from pool.map(_scan_rows, batches)
     finally: pool.shutdown(cancel_futures=True)
