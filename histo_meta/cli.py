@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['histo_sample', 'histo_train', 'histo_evaluate', 'histo_predict', 'histo_import', 'histo_mnist']
 
-# %% ../nbs/90_cli.ipynb #8c6e3a14
+# %% ../nbs/90_cli.ipynb #1b24c554
 import io
 
 from fastcore.script import Param
@@ -13,7 +13,7 @@ from fastcore.script import Param
 from .base import InputError
 from .command import as_command, check_stdout
 
-# %% ../nbs/90_cli.ipynb #716f292e
+# %% ../nbs/90_cli.ipynb #4b3e5ea9
 @as_command
 def histo_sample(
     dest:str, # New folder for the data set
@@ -26,7 +26,7 @@ def histo_sample(
     from histo_meta.sample import make_sample
     return str(find_patches(make_sample(dest, n=n, slides=slides, seed=seed, progress=True)))
 
-# %% ../nbs/90_cli.ipynb #15a81b33
+# %% ../nbs/90_cli.ipynb #543ece06
 @as_command
 def histo_train(
     data:str, # Folder with labelled patches: Kaggle's, class folders, or PCam HDF5
@@ -50,7 +50,7 @@ def histo_train(
                     size=size, valid_pct=valid, seed=seed, pretrained=not scratch)
     return run_summary(run.folder)
 
-# %% ../nbs/90_cli.ipynb #929911d0
+# %% ../nbs/90_cli.ipynb #167e6c81
 @as_command
 def histo_evaluate(
     run:str, # Folder of a run
@@ -68,7 +68,7 @@ def histo_evaluate(
     others = [r for r in (compare or '').split(',') if r]
     return run_summary(evaluate_run(run, data, out, others, skip, workers))
 
-# %% ../nbs/90_cli.ipynb #4d038f1a
+# %% ../nbs/90_cli.ipynb #85a2e59a
 @as_command
 def histo_predict(
     run:str, # Folder of a run
@@ -87,7 +87,7 @@ def histo_predict(
     write_csv(table, preds)
     return table.getvalue()
 
-# %% ../nbs/90_cli.ipynb #ef481732
+# %% ../nbs/90_cli.ipynb #82d58129
 @as_command
 def histo_import(
     pkl:str, # File that fastai's `Learner.export` wrote
@@ -100,7 +100,7 @@ def histo_import(
     folder = import_learner(pkl, dest, size, trust)
     return f"bundle: {folder}; in Python, Predictor('{folder}') predicts with it"
 
-# %% ../nbs/90_cli.ipynb #7fe2512f
+# %% ../nbs/90_cli.ipynb #d52f0f42
 @as_command
 def histo_mnist(
     data:str=None, # Folder with MNIST's idx files; scikit-learn's small digits by default

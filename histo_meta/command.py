@@ -80,7 +80,7 @@ def check_stdout():
     "Raise an `InputError` if standard output is closed; for results that have no other place"
     if sys.__stdout__ is None: raise InputError('standard output is closed; add --out FILE')
 
-# %% ../nbs/00b_command.ipynb #701c1f6c
+# %% ../nbs/00b_command.ipynb #05ee54fd
 class _Stopped(KeyboardInterrupt):
     "Raised by a signal that asks the process to end"
     def __init__(self, signum): self.signum = signum
@@ -88,29 +88,46 @@ class _Stopped(KeyboardInterrupt):
 _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 _POSIX = os.name == 'posix'   # Windows has fewer signals
 _ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if _POSIX else [])]
+_AGAIN = 10.   # seconds until a signal that has had no effect is raised again
 
-def _end_quietly(handlers):
-    "While we tidy up, let further signals do nothing, but a second Ctrl-C end the process"
-    for s in handlers: signal.signal(s, signal.SIG_IGN)
-    if signal.SIGINT in handlers: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if _POSIX:   # PyTorch would complain that its workers have ended
-        handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+# %% ../nbs/00b_command.ipynb #eeec1ede
+class _Stopper:
+    "Raises `_Stopped` at the first signal that asks this process to end"
+    def __init__(self): self.owner, self.signum, self.before = os.getpid(), None, {}
+    def handle(self, signum, handler): self.before[signum] = signal.signal(signum, handler)
+    def __call__(self, signum, frame):
+        if os.getpid() != self.owner: os._exit(0)   # a forked worker; its parent says what happened
+        if self.signum is None:
+            self.signum = signum
+            self.tidying_up()
+        raise _Stopped(self.signum)
+    def tidying_up(self):
+        "From now on, further signals do nothing, but a second Ctrl-C ends the process"
+        for s in self.before: signal.signal(s, signal.SIG_IGN)
+        if signal.SIGINT in self.before: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if not _POSIX: return
+        self.handle(signal.SIGCHLD, signal.SIG_DFL)   # PyTorch would complain of ended workers
+        self.handle(signal.SIGALRM, self)
+        self.again_in(_AGAIN)
+    def again_in(self, seconds): signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
 
-# %% ../nbs/00b_command.ipynb #14eb88ef
+# %% ../nbs/00b_command.ipynb #48c7c0cc
 @contextmanager
 def _signals():
     "Let the first signal that asks this process to end raise `_Stopped`"
-    owner, handlers = os.getpid(), {}
-    def stop(signum, frame):
-        if os.getpid() != owner: os._exit(0)   # a forked worker; its parent says what happened
-        _end_quietly(handlers)
-        raise _Stopped(signum)
+    stopper, hook = _Stopper(), sys.unraisablehook
+    def dropped(info):
+        if isinstance(info.exc_value, _Stopped): stopper.again_in(.1)
+        else: hook(info)
     in_main = threading.current_thread() is threading.main_thread()
     for s in _ENDING if in_main else []:
-        if signal.getsignal(s) in _DEFAULT: handlers[s] = signal.signal(s, stop)
+        if signal.getsignal(s) in _DEFAULT: stopper.handle(s, stopper)
+    if in_main and _POSIX: sys.unraisablehook = dropped
     try: yield
     finally:
-        for s, handler in handlers.items(): signal.signal(s, handler)
+        sys.unraisablehook = hook
+        if stopper.signum and _POSIX: signal.setitimer(signal.ITIMER_REAL, 0)
+        for s, handler in stopper.before.items(): signal.signal(s, handler)
 
 # %% ../nbs/00b_command.ipynb #c7330f02
 _DEBUG = 'HISTO_META_DEBUG=1'
@@ -133,7 +150,7 @@ def _defect(e):
     return (f'unexpected {found}; this is a defect of histo_meta; run again with {_DEBUG} '
             'to see where'), 1
 
-# %% ../nbs/00b_command.ipynb #d7997085
+# %% ../nbs/00b_command.ipynb #62d8a877
 def _reason(e):
     "What happened, in the words of a user, and the exit code"
     if isinstance(e, InputError): return _text(e), 2
@@ -143,12 +160,18 @@ def _reason(e):
     reason = 'interrupted' if interrupted else f'stopped by {signal.Signals(signum).name}'
     return reason, 128 + signum
 
+def _close_bars():
+    "End the progress bars that are still open, for they would share a line with the complaint"
+    bars = sys.modules['tqdm'].tqdm._instances if 'tqdm' in sys.modules else ()
+    for bar in list(bars): bar.close()
+
 def _complain(name, e):
     "Print one line about an exception; returns the exit code"
     if any(isinstance(x, BrokenPipeError) for x in (e, e.__cause__)): return 141
     reason, code = _reason(e)
     notes = getattr(e, '__notes__', [])
     if isinstance(e, KeyboardInterrupt): notes = notes or ['nothing was written']
+    _close_bars()
     if os.environ.get(_DEBUG.removesuffix('=1')): traceback.print_exception(e)
     line = '; '.join([reason, *notes])
     print(one_line(f'{name}: {line}'), file=sys.stderr)
