@@ -315,8 +315,9 @@ def write_training(
 # %% ../nbs/65_run.ipynb #9be19ff0
 def _temperature(table, raw):
     "The temperature that fits some labelled patches, or 1 if there is none"
-    try: return fit_temperature((table.label=='tumor').to_numpy(int), raw)
+    try: found = fit_temperature((table.label=='tumor').to_numpy(int), raw)
     except InputError: return 1.
+    return float(np.clip(found, MIN_TEMPERATURE, MAX_TEMPERATURE))
 
 def _final_info(run, predictor, preds):
     "The `RunInfo` of an evaluated run: of its training, with temperature and hashes"
@@ -418,6 +419,7 @@ class KeepEpochs(Callback):
     order = 75
     def __init__(self, folder): self.folder = Path(folder) # Folder of the run, which exists
     def before_fit(self):
+        learner_config(self.learn)  # a configuration that no bundle can have is refused now
         needed = 3*sum(v.nbytes for v in self.model.state_dict().values()) + 2**26
         free = shutil.disk_usage(self.folder).free
         if free >= needed: return
