@@ -192,7 +192,7 @@ LOOK_COLUMNS = ['brightness', 'red_green', 'blue_green', 'sharpness']
 def image_look(
     a:np.ndarray, # Image, (size, size, 3) uint8
 )->dict: # The four numbers `LOOK_COLUMNS`
-    "What an image looks like: brightness, two colours, and sharpness"
+    "Brightness, two colours, and sharpness of an image"
     red, green, blue = np.moveaxis(a.astype(np.float32), 2, 0)
     grey = (red + green + blue)/3
     steps = [np.abs(np.diff(grey, axis=axis)).mean() for axis in (0, 1)]

@@ -82,10 +82,11 @@ def check_number(
     low, # The smallest value
     high, # The largest value
     whole:bool=True, # Must it be a whole number?
-): # `value`
+): # `value`; an int if it must be whole
     "Raise an `InputError` unless `value` is a number from `low` to `high`"
-    number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
-    if number and low <= value <= high: return value
+    number = isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
+    if number and not whole: return value
+    if number and value == int(value): return int(value)
     kind = 'a whole number' if whole else 'a number'
     limits = f'from {_limit_text(low)} to {_limit_text(high)}'
     raise InputError(f'{name} is {_number_text(value)}; it must be {kind} {limits}')

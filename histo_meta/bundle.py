@@ -338,14 +338,6 @@ def batches(self:Predictor,
                                        generator=generator)
 
 # %% ../nbs/40_bundle.ipynb #b1a3f797
-def _each(loader):
-    "The batches of a loader, with one line instead of the trace of a worker process"
-    try: yield from loader
-    except InputError as e: raise InputError(str(e).split('InputError: ')[-1].strip()) from e
-    except RuntimeError as e:
-        raise InputError('a process that reads patches died, perhaps for lack of memory; '
-                         'use --workers 0 (num_workers=0)') from e
-
 @patch
 def predict_logits(self:Predictor,
     table:pd.DataFrame, # A patch table, with or without labels
@@ -354,8 +346,9 @@ def predict_logits(self:Predictor,
 )->torch.Tensor: # (n, 2) float32 on the CPU, in the order of the table
     "The network's output for every patch of a table"
     out = torch.empty(len(table), len(VOCAB))
-    with progress_bar(len(table), 'predicting', disable=not progress) as bar:
-        for i,x in enumerate(_each(self.batches(table, num_workers))):
+    bar = progress_bar(len(table), 'predicting', disable=not progress)
+    with bar, worker_errors():
+        for i,x in enumerate(self.batches(table, num_workers)):
             out[i*self.bs:][:len(x)] = self.logits(x)
             bar.update(len(x))
     return out

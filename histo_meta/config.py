@@ -103,7 +103,8 @@ CONFIG_RULES = dict(
     enhance=_or_null(_nested(contrast=_number(0, 100), brightness=_number(-10, 10))),
     temperature=_number(MIN_TEMPERATURE, MAX_TEMPERATURE),  # the outputs are divided by it
     versions=Rule('names of libraries and their versions, as text', _is_versions),
-    images=_or_null(_nested(side=_whole(1, MAX_SIDE), mean=_numbers(4, -255, 255), std=_numbers(4, 0, 255))),
+    images=_or_null(_nested(side=_whole(1, MAX_SIDE), mean=_numbers(4, -255, 255),
+                            std=_numbers(4, 0, 255))),
     split_hash=_HASH,  # of split.csv, the patches that the model was trained on
     hash=_HASH)  # of everything else; null for a model that was not saved
 

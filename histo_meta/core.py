@@ -15,9 +15,9 @@ from time import perf_counter, sleep
 from typing import NamedTuple
 
 import numpy as np, pandas as pd, torch
+from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import Callback
 from fastai.callback.fp16 import MixedPrecision
-from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.schedule import LRFinder, ParamScheduler, valley  # and Learner's fit_one_cycle
 from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
 from fastai.data.core import DataLoaders
@@ -32,6 +32,7 @@ from fastcore.meta import delegates
 from fasttransform import Transform
 from PIL import Image
 
+# %% ../nbs/30_core.ipynb #5e57baf4
 from . import stain
 from .audit import check_patches
 from .base import COLORS, PATCH, VOCAB, InputError

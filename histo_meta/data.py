@@ -52,7 +52,7 @@ def new_table(
     **columns, # Any of the other columns, each a list or a single value for all patches
 )->pd.DataFrame: # One row for each patch, with the columns `PATCH_COLUMNS`
     "A patch table for a list of files"
-    path = list(path)
+    path = [str(p) for p in path]
     id = columns.pop('id', None)
     df = pd.DataFrame({'id': id or _ids(path, source), 'path': path}, dtype=object)
     df = df.assign(**columns).reindex(columns=PATCH_COLUMNS)
@@ -564,7 +564,8 @@ def short_id(
     width:int=12, # Number of characters to keep at most, with the ellipsis
 )->str: # The id itself if it is short enough
     "Shorten an id so that it fits over a picture, on one line"
-    return one_line(id, width)
+    id = one_line(id, 500)
+    return id if len(id) <= width else id[:width-1] + '…'
 
 def _caption(row):
     label,prob,slide = (getattr(row, k, None) for k in ('label', 'prob', 'slide'))

@@ -113,6 +113,7 @@ class TTAErrors(NamedTuple):
     std:np.ndarray # (n,) standard deviation of the probability over the views
     wrong:np.ndarray # (n,) bool, whether the prediction at 0.5 is wrong
 
+# %% ../nbs/60_report.ipynb #749cd733
 @dataclass(frozen=True)
 class ReportData:
     "All that the plots and tables of a report are drawn from; make one with `report_data`"

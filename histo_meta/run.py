@@ -22,6 +22,7 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastcore.basics import patch
 
+# %% ../nbs/65_run.ipynb #a8a8a5cd
 from .audit import *
 from .base import *
 from .bundle import *
@@ -98,12 +99,15 @@ def _is_metrics(m):
     known = set(RunInfo.__dataclass_fields__) >= set(groups) >= {'name', 'measured_on', 'hashes'}
     return known and isinstance(m.get('warnings'), list) and 0 <= point['threshold'] <= 1
 
+# %% ../nbs/65_run.ipynb #fccfebb0
 class Training(NamedTuple):
     "What training.json holds"
     info:RunInfo # Where the model comes from
     lr_curve:LRFind # From `lr_find`; None if the learning rate was given
 
-def _curve(found): return LRFind(found['lr'], np.array(found['lrs']), np.array(found['losses'], float))
+def _curve(found):
+    lrs, losses = (np.array(found[k], float) for k in ('lrs', 'losses'))
+    return LRFind(found['lr'], lrs, losses)
 
 def _training(folder):
     path = Path(folder)/'training.json'
@@ -117,13 +121,14 @@ def _table(path, columns):
     "A CSV file of a run, with numbers in its columns `row` and `prob`"
     rows = read_rows(path, columns)
     try:
-        for name in rows.columns.intersection(['prob', 'loss']): rows[name] = rows[name].astype(float)
+        for name in {'prob', 'loss'} & set(rows): rows[name] = rows[name].astype(float)
         if 'row' in rows: rows['row'] = pd.to_numeric(rows['row']).astype('Int64')
     except (ValueError, TypeError) as e:
         raise InputError(f'{path}: a number is wrong ({e}); copy or download the run again') from e
     if 'slide' in rows: rows['slide'] = rows.slide.where(rows.slide != '', None)
     return rows
 
+# %% ../nbs/65_run.ipynb #604cb644
 @patch(as_prop=True)
 def metrics(self:Run)->dict:
     "The content of metrics.json"
@@ -178,7 +183,8 @@ def run_summary(
     slides = f" of {m['slides']:,} slides" if m['slides'] else ''
     split = m['info']['split']
     return '\n'.join([
-        f"AUC {estimate_text(m['auc'])} on {m['n']:,} patches{slides}, {m['events']:,} of them tumor",
+        f"AUC {estimate_text(m['auc'])} on {m['n']:,} patches{slides}, "
+        f"{m['events']:,} of them tumor",
         split_summary(m['split'], split['shared'], split.get('near', 0)),
         m['operating_point']['words'],
         f"report: {Path(folder)/'report.html'}",
@@ -310,21 +316,24 @@ def write_training(
     write_csv(folder/'history.csv', learn.training_log.history)
     name = Path(os.path.abspath(folder)).name
     info = run_info(learn, name, read_json(Path(bundle)/'config.json'))
-    write_json(folder/'training.json', dict(info=asdict(info), lr_curve=learn.training_log.lr_curve))
+    curve = learn.training_log.lr_curve
+    write_json(folder/'training.json', dict(info=asdict(info), lr_curve=curve))
 
 # %% ../nbs/65_run.ipynb #9be19ff0
 def _temperature(table, raw):
     "The temperature that fits some labelled patches, or 1 if there is none"
-    try: return fit_temperature((table.label=='tumor').to_numpy(int), raw)
+    try: found = fit_temperature((table.label=='tumor').to_numpy(int), raw)
     except InputError: return 1.
+    return float(np.clip(found, MIN_TEMPERATURE, MAX_TEMPERATURE))
 
 def _final_info(run, predictor, preds):
     "The `RunInfo` of an evaluated run: of its training, with temperature and hashes"
     info, temperature = run.training.info, predictor.config['temperature']
     fitted = _held_out(info.name) if temperature != 1 else None
     model = info.model | dict(temperature=temperature, temperature_fitted_on=fitted)
-    hashes = dict(bundle=predictor.config['hash'], split=predictor.config['split_hash'])
-    return replace(info, model=model, hashes=hashes | dict(predictions=_text_hash(_csv_text(preds))))
+    hashes = dict(bundle=predictor.config['hash'], split=predictor.config['split_hash'],
+                  predictions=_text_hash(_csv_text(preds)))
+    return replace(info, model=model, hashes=hashes)
 
 # %% ../nbs/65_run.ipynb #69533f7d
 def finish_run(
@@ -349,6 +358,7 @@ def finish_run(
     with write_together(run.folder, last='metrics.json') as part: write_evaluation(part, data)
     return Run(run.folder)
 
+# %% ../nbs/65_run.ipynb #8e805e02
 class _Log:
     "History and learning rate finder of a run, for `report_data`"
     def __init__(self, run): self.history, self.lr_curve = run.history, run.training.lr_curve
@@ -370,6 +380,7 @@ def _save(learn, folder, n_boot, num_workers, progress):
     shutil.rmtree(folder/'checkpoint', ignore_errors=True)
     return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device))
 
+# %% ../nbs/65_run.ipynb #ba5f936a
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
     last, advice = _last_epoch(folder), f'histo_evaluate {folder} evaluates it'
@@ -418,6 +429,7 @@ class KeepEpochs(Callback):
     order = 75
     def __init__(self, folder): self.folder = Path(folder) # Folder of the run, which exists
     def before_fit(self):
+        learner_config(self.learn)  # a configuration that no bundle can have is refused now
         needed = 3*sum(v.nbytes for v in self.model.state_dict().values()) + 2**26
         free = shutil.disk_usage(self.folder).free
         if free >= needed: return
@@ -455,6 +467,7 @@ def train_run(
                               cbs=cbs, **kwargs)
         return _save(learn, out, n_boot, num_workers, progress)
 
+# %% ../nbs/65_run.ipynb #c8c5bdcf
 def _check_unfinished(folder):
     "Raise an `InputError` if a folder holds a training that is not evaluated"
     kept = _kept(Path(folder))
@@ -506,6 +519,7 @@ def _like(config):
     "What the training images of a bundle look like, or None"
     return config['images'] and ImageStats(**config['images'])
 
+# %% ../nbs/65_run.ipynb #b3a049aa
 def evaluate_run(
     run, # A `Run` or its folder
     data=None, # A folder with labels, in any layout; the run's held-out patches by default
@@ -584,6 +598,7 @@ def submission_ids(
     if len(twice): raise InputError(f'{file} lists {twice.iloc[0]} twice; keep one row')
     return ids
 
+# %% ../nbs/65_run.ipynb #0f4a053b
 def check_submission(
     wanted:pd.Series, # From `submission_ids`
     found:pd.Series, # Ids of the patches
@@ -623,6 +638,7 @@ def predict_run(
         write_csv(part, preds)
     return preds
 
+# %% ../nbs/65_run.ipynb #80fa8892
 def _predict(run, data, submission, skip, num_workers, progress):
     run = _as_runs([run])[0]
     predictor = run.predictor()
@@ -638,6 +654,7 @@ def _predict(run, data, submission, skip, num_workers, progress):
     preds = predictions_table(patches.table, prob)
     return kaggle_submission(preds, wanted) if submission else preds
 
+# %% ../nbs/65_run.ipynb #9c2661f4
 def _test_folder(data):
     "Kaggle's folder `test`, if `data` is the folder above it"
     whole = (Path(data)/'train_labels.csv').exists() and (Path(data)/'test').is_dir()

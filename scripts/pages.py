@@ -43,7 +43,7 @@ def code_words(code):
     comments = re.findall(r'#(?!\|)(.*)$', code, re.M)
     try: strings = [n.value for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     except SyntaxError: strings = []
-    return '\n'.join(comments + strings)
+    return '\n'.join(comments + [s for s in strings if not s.isupper()])  # names such as SIGTERM are no words
 
 
 def word_problems(where, text):
