@@ -114,18 +114,22 @@ class _Stopper:
         self.again_in(_AGAIN)
     def again_in(self, seconds): signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
 
-# %% ../nbs/00b_command.ipynb #60ae78c2
+# %% ../nbs/00b_command.ipynb #6925817a
+def _install(stopper, hook):
+    "Handle the signals, and hear of the exceptions that Python drops"
+    def dropped(info):
+        if isinstance(info.exc_value, _Stopped): stopper.again_in(.1)
+        else: hook(info)
+    for s in _ENDING:
+        if signal.getsignal(s) in _DEFAULT: stopper.handle(s, stopper)
+    if _POSIX: sys.unraisablehook = dropped
+
 @contextmanager
 def _signals():
     "Let the first signal that asks this process to end raise `_Stopped`"
     stopper, hook = _Stopper(), sys.unraisablehook
-    def dropped(info):
-        if isinstance(info.exc_value, _Stopped): stopper.again_in(.1)
-        else: hook(info)
     in_main = threading.current_thread() is threading.main_thread()
-    for s in _ENDING if in_main else []:
-        if signal.getsignal(s) in _DEFAULT: stopper.handle(s, stopper)
-    if in_main and _POSIX: sys.unraisablehook = dropped
+    if in_main: _install(stopper, hook)
     try: yield
     except Exception as e:   # a library may turn what we raised into an error of its own
         if stopper.signum is None: raise
