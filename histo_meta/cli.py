@@ -5,15 +5,13 @@
 # %% auto #0
 __all__ = ['histo_sample', 'histo_train', 'histo_evaluate', 'histo_predict', 'histo_import', 'histo_mnist']
 
-# %% ../nbs/90_cli.ipynb #1b24c554
+# %% ../nbs/90_cli.ipynb #95c922e2
 import io
 
-from fastcore.script import Param
-
 from .base import InputError
-from .command import as_command, check_stdout
+from .command import OptionalArg, as_command, check_stdout
 
-# %% ../nbs/90_cli.ipynb #4b3e5ea9
+# %% ../nbs/90_cli.ipynb #17577b9d
 @as_command
 def histo_sample(
     dest:str, # New folder for the data set
@@ -26,7 +24,7 @@ def histo_sample(
     from histo_meta.sample import make_sample
     return str(find_patches(make_sample(dest, n=n, slides=slides, seed=seed, progress=True)))
 
-# %% ../nbs/90_cli.ipynb #543ece06
+# %% ../nbs/90_cli.ipynb #044fcc5f
 @as_command
 def histo_train(
     data:str, # Folder with labelled patches: Kaggle's, class folders, or PCam HDF5
@@ -50,12 +48,11 @@ def histo_train(
                     size=size, valid_pct=valid, seed=seed, pretrained=not scratch)
     return run_summary(run.folder)
 
-# %% ../nbs/90_cli.ipynb #167e6c81
+# %% ../nbs/90_cli.ipynb #d614f4fa
 @as_command
 def histo_evaluate(
     run:str, # Folder of a run
-    data:Param('Folder with labelled patches; by default, finish a training that was stopped',
-               opt=False, nargs='?')=None,
+    data:OptionalArg()=None, # Folder with labelled patches; finish a training by default
     out:str=None, # New folder for the evaluation; RUN/evaluations/NAME-OF-DATA by default
     compare:str=None, # Other runs to compare on the same patches, separated by commas
     workers:int=0, # Processes that read patches
@@ -68,7 +65,7 @@ def histo_evaluate(
     others = [r for r in (compare or '').split(',') if r]
     return run_summary(evaluate_run(run, data, out, others, skip, workers))
 
-# %% ../nbs/90_cli.ipynb #85a2e59a
+# %% ../nbs/90_cli.ipynb #2366e834
 @as_command
 def histo_predict(
     run:str, # Folder of a run
@@ -87,7 +84,7 @@ def histo_predict(
     write_csv(table, preds)
     return table.getvalue()
 
-# %% ../nbs/90_cli.ipynb #82d58129
+# %% ../nbs/90_cli.ipynb #459a8dc8
 @as_command
 def histo_import(
     pkl:str, # File that fastai's `Learner.export` wrote
@@ -100,7 +97,7 @@ def histo_import(
     folder = import_learner(pkl, dest, size, trust)
     return f"bundle: {folder}; in Python, Predictor('{folder}') predicts with it"
 
-# %% ../nbs/90_cli.ipynb #d52f0f42
+# %% ../nbs/90_cli.ipynb #dacac8f1
 @as_command
 def histo_mnist(
     data:str=None, # Folder with MNIST's idx files; scikit-learn's small digits by default
