@@ -250,8 +250,8 @@ def _size_notes(sides, size):
     others = Counter(sides[sides != size].tolist())
     if not others: return
     sizes = ', '.join(f'{n:,} of {s}x{s}' for s, n in others.most_common(3))
-    yield (f'{_are(others.total())} resized to {size}x{size} pixels ({sizes}): check that the '
-           'magnification is the one that the model is for')
+    differ = ': check that all have the same magnification' if sides.nunique() > 1 else ''
+    yield f'{_are(others.total())} resized to {size}x{size} pixels ({sizes}){differ}'
 
 def _scan_notes(ids, scan, size):
     "Sentences about patches that can be read"

@@ -134,17 +134,14 @@ def save_bundle(
     **more, # Other values for config.json, such as `temperature`
 )->Path: # The folder
     "Write the model of `learn` as a bundle, without pickle"
-    folder = check_absent(folder)
     config = check_config(to_plain(learner_config(learn, size) | more), 'this learner')
     state = _state(learn.model)
     _check_plain(learn.model, state, config)
-    with atomic_path(folder) as part:
-        part.mkdir()
+    with claim_folder(folder), write_together(folder, last='config.json') as part:
         weights = part/'model.safetensors'
         weights.write_bytes(safetensors.torch.save(state))
         write_json(part/'config.json', config | dict(hash=bundle_hash(config, weights)))
-        if folder.is_dir(): folder.rmdir()
-    return folder
+    return Path(folder)
 
 # %% ../nbs/40_bundle.ipynb #3aecc318
 def _read_config(folder):

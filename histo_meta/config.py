@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from . import __version__
 from .base import *
-from .core import find_arch
+from .weights import find_arch, is_arch
 from .readers import MAX_SIDE, MIN_SIDE
 
 # %% ../nbs/40a_config.ipynb #a92d4eab
@@ -62,18 +62,8 @@ def _or_null(rule): return Rule(f'null, or {rule.text}', lambda v: v is None or 
 _HASH = _or_null(_text('[0-9a-f]{64}', '64 hexadecimal digits'))
 
 # %% ../nbs/40a_config.ipynb #edc7890a
-def _is_arch(v):
-    "Is `v` the name of an architecture in the installed torchvision or timm?"
-    if not isinstance(v, str): return False
-    if not re.fullmatch('(timm/)?[A-Za-z0-9_.]{1,90}', v): return False
-    name = v.removeprefix('timm/')
-    models = torchvision.models
-    if name == v: return name in models.list_models(module=models)
-    tag_exists = '.' not in name or name in timm.list_pretrained()
-    return tag_exists and timm.is_model(name)
-
 _ARCH = Rule("the name of an architecture: one of torchvision, or 'timm/' and one of timm, as "
-             'installed here', _is_arch)
+             'installed here', lambda v: isinstance(v, str) and is_arch(v))
 
 # %% ../nbs/40a_config.ipynb #e854d9df
 def versions()->dict: # Name to version number

@@ -76,13 +76,12 @@ def import_learner(
     trust:bool=False, # Do you trust the author of the file? Loading it runs any code in it
 )->Path: # The folder
     "Convert an exported fastai learner into a bundle"
-    check_absent(folder)
     check_key('size', size, 'import_learner')
     check_file(path, MAX_WEIGHTS)
     if not trust: raise InputError(f'{path} {_RISK}')
-    learn = _unpickle(path)
-    _check_classes(learn, path)
-    with atomic_path(folder) as part:
+    with claim_folder(folder), write_together(folder, last='config.json') as part:
+        learn = _unpickle(path)
+        _check_classes(learn, path)
         save_bundle(learn, part, size)
         _check_agrees(learn, Predictor(part, 'cpu'), path)
     return Path(folder)

@@ -205,12 +205,12 @@ def _patch_set(source, size):
 def _stats(stats, train, size, enhance):
     "The numbers of a normalisation"
     if isinstance(stats, str) and stats == 'imagenet': return imagenet_stats
-    if isinstance(stats, str) and stats == 'data': return patch_stats(train, size, enhance)
+    if isinstance(stats, str) and stats == 'data': stats = patch_stats(train, size, enhance)
     try: mean, std = np.asarray(stats, float).reshape(2, 3)
     except (ValueError, TypeError): mean, std = [], [np.nan]
-    if np.isfinite([*mean, *std]).all() and min(std) > 0: return stats
-    raise InputError(f"stats is {stats!r}; choose 'imagenet' or 'data', or give (means, standard "
-                     'deviations), three positive numbers each')
+    if all(0 <= m <= 1 for m in mean) and all(.001 <= s <= 2 for s in std): return stats
+    raise InputError(f"stats is {stats!r}; choose 'imagenet' or 'data', or give three means from "
+                     '0 to 1 and three standard deviations from 0.001 to 2')
 
 # %% ../nbs/30_core.ipynb #3444a9da
 def patch_dls(

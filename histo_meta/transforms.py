@@ -10,6 +10,7 @@ import torch
 from fastai.data.transforms import DisplayedTransform
 from fastai.torch_core import TensorImage
 
+from .base import check_number
 from .stain import enhance
 
 # %% ../nbs/25_transforms.ipynb #ddadc389
@@ -36,9 +37,9 @@ class Enhance(DisplayedTransform):
     "Contrast and brightness in optical density, for training and validation alike"
     order = 15
     def __init__(self,
-        contrast:float=1., # Factor on each density's distance from the image's mean
-        brightness:float=0., # Optical density to remove everywhere; negative darkens
+        contrast:float=1., # Factor on each density's distance from the image's mean, 0..100
+        brightness:float=0., # Optical density to remove everywhere, -10..10; negative darkens
     ):
-        self.contrast = contrast
-        self.brightness = brightness
+        self.contrast = check_number('contrast', contrast, 0, 100, whole=False)
+        self.brightness = check_number('brightness', brightness, -10, 10, whole=False)
     def encodes(self, x:TensorImage): return enhance(x, self.contrast, self.brightness)

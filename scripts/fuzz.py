@@ -10,6 +10,7 @@ import argparse
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -67,37 +68,51 @@ def csv_seeds():
             'id,label\na,0\n'.encode('utf-16'), b'\xef\xbb\xbf"id", "label"\n"a", 1\n']
 
 
-def bundle_seeds():
-    "config.json of a small bundle, and the header of its weights"
-    config, header = small_bundle()
-    return [config + b'\0' + header]
-
-
-def small_bundle():
+def small_weights():
+    "model.safetensors of a small network"
     from safetensors.torch import save
 
-    from histo_meta.bundle import build_model
-    state = build_model('resnet18').state_dict()
-    weights = save({k: v for k, v in state.items()})
-    size = int.from_bytes(weights[:8], 'little')
-    config = dict(format='histo_meta bundle 1', arch='resnet18', vocab=['normal', 'tumor'], size=96, mpp=.972,
+    from histo_meta.config import build_model
+    return save(build_model('timm/test_resnet').state_dict())
+
+
+def bundle_seeds():
+    "config.json of a small bundle, and the header of its weights"
+    config = dict(format='histo_meta bundle 1', arch='timm/test_resnet', vocab=['normal', 'tumor'], size=96, mpp=.972,
                   mean=[.5]*3, std=[.5]*3, enhance=None, temperature=1., versions={}, images=None, hash='0'*64,
                   split_hash=None)
-    return json.dumps(config).encode(), weights[:8 + size]
+    weights = small_weights()
+    end = 8 + int.from_bytes(weights[:8], 'little')
+    return [json.dumps(config).encode() + b'\0' + weights[:end]]
+
+
+def bundle_reader():
+    "A function that writes a bundle with zeros for weights and the right hash, and loads it"
+    from histo_meta.bundle import bundle_hash, load_bundle
+    from histo_meta.files import write_json
+    length = len(small_weights())
+    def read(path):
+        config, _, header = path.read_bytes().partition(b'\0')
+        file, weights = path.parent/'config.json', path.parent/'model.safetensors'
+        weights.write_bytes(header)
+        os.truncate(weights, length)
+        file.write_bytes(config)
+        try:
+            content = json.loads(config)
+            write_json(file, content | dict(hash=bundle_hash(content, weights)))
+        except (ValueError, TypeError, AttributeError, RecursionError): pass
+        return load_bundle(path.parent)
+    return read
 
 
 def reader(name):
     "A function from the path of a file to whatever its reader returns"
-    from histo_meta import bundle, data, files, mnist_data, mnist_run, readers
-    def read_bundle(path):
-        config, _, header = path.read_bytes().partition(b'\0')
-        (path.parent/'config.json').write_bytes(config)
-        (path.parent/'model.safetensors').write_bytes(header)
-        return bundle.load_bundle(path.parent)
+    from histo_meta import data, files, mnist_data, mnist_run, readers
+    if name == 'bundle': return bundle_reader()
     def read_h5(path): return readers.h5_images(path)[:2]
     return dict(image=readers.read_image, h5=read_h5, idx=mnist_data.read_idx, npz=mnist_run.load_weights,
                 csv=lambda path: readers.read_rows(path, ['id']), labels=data.read_labels,
-                json=files.read_json, bundle=read_bundle)[name]
+                json=files.read_json)[name]
 
 
 SEEDS = dict(image=image_seeds, h5=h5_seeds, idx=idx_seeds, npz=npz_seeds, csv=csv_seeds, labels=csv_seeds,
