@@ -109,7 +109,7 @@ def reader(name):
     "A function from the path of a file to whatever its reader returns"
     from histo_meta import data, files, mnist_data, mnist_run, readers
     if name == 'bundle': return bundle_reader()
-    def read_h5(path): return readers.h5_images(path)[:2]
+    def read_h5(path): return [readers.h5_image(path, row) for row in range(2)]
     return dict(image=readers.read_image, h5=read_h5, idx=mnist_data.read_idx, npz=mnist_run.load_weights,
                 csv=lambda path: readers.read_rows(path, ['id']), labels=data.read_labels,
                 json=files.read_json)[name]
