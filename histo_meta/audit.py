@@ -331,14 +331,14 @@ def check_patches(
 
 # %% ../nbs/21_audit.ipynb #397fed02
 def read_patches(
-    path, # Folder in any of the known layouts, or one PCam file …_x.h5
+    path, # Folder in any of the known layouts, one PCam file …_x.h5, or a `PatchSet`
     skip:bool=False, # Leave out patches that cannot be read; otherwise an `InputError` names them
     labels:bool=True, # Require labels of both classes
     progress:bool=False, # Report what was found, and show a progress bar, on standard error
     **kwargs, # Passed on to `check_patches`: size, like, threads
 )->PatchSet: # Patches that can all be read
     "Find patches and check that all of them can be used"
-    found = find_patches(path)
+    found = path if isinstance(path, PatchSet) else find_patches(path)
     if progress: print(one_line(found), file=sys.stderr)
     if labels: check_labels(found.table, found.source)
     kept = check_patches(found, skip, progress=progress, **kwargs)

@@ -40,7 +40,8 @@ from .base import check_number, get_ax, theme, usable_cores
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
-from .splits import auto_split, has_hashes, split_patches
+from .splits import auto_split, drop_unlabelled_test, has_hashes, split_patches
+from .splits import without_test
 from .transforms import ExactDihedral
 from .weights import arch_stats, checked_weights, find_arch, packaged_weights
 
@@ -89,7 +90,7 @@ def patch_block(
     "The `DataBlock` of patches and their labels"
     blocks = (PatchBlock(size), CategoryBlock(vocab=VOCAB))
     return DataBlock(blocks, get_y=ColReader('label'), batch_tfms=batch_tfms,
-                     splitter=splitter or RandomPatchSplitter())
+                     splitter=without_test(splitter or RandomPatchSplitter()))
 
 # %% ../nbs/30_core.ipynb #6189f773
 def patch_stats(
@@ -193,13 +194,14 @@ def _check_table(table, source):
     if missing: raise InputError(f'{source} has no column {missing[0]}; make it with patch_table '
                                  'or new_table')
     if not len(table): raise InputError(f'{source} holds no patches; choose other rows')
-    check_labels(table, source)
 
 def _patch_set(source, size):
     "The patches of `source`, labelled and with hashes"
     if isinstance(source, pd.DataFrame): source = PatchSet(source.reset_index(drop=True))
     if not isinstance(source, PatchSet): source = find_patches(source)
     _check_table(source.table, source.source or 'the table')
+    source = drop_unlabelled_test(source)
+    check_labels(source.table, source.source or 'the table')
     return source if has_hashes(source.table) else check_patches(source, size=size)
 
 def _stats(stats, train, size, enhance):
@@ -299,11 +301,15 @@ class TrainingLog(Callback):
         self.history = pd.DataFrame() # A row for each epoch, with losses, metrics and seconds
         self.lr_curve = None # `LRFind`, once `lr_find` has run
         self.lr_max = None # Highest learning rate, once `train_learner` has set it
+        self.trained = set() # Pixel hashes of the patches that were trained on
     def before_fit(self):
         is_lr_find = hasattr(self.learn, 'lr_finder')
         is_prediction = hasattr(self.learn, 'gather_preds')
         self.run = not is_lr_find and not is_prediction
-        if self.run: self.phase = 'head' if self.opt.frozen_idx > 0 else 'all'
+        if not self.run: return
+        self.phase = 'head' if self.opt.frozen_idx > 0 else 'all'
+        items = self.dls.train.items
+        self.trained |= set(items.pixel_hash if 'pixel_hash' in items else ())
     def before_epoch(self): self.start = perf_counter()
     def after_epoch(self):
         values = dict(zip(self.recorder.metric_names[1:-1], self.recorder.log[1:-1]))

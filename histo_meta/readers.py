@@ -8,7 +8,7 @@ __all__ = ['IMAGE_TYPES', 'MIN_SIDE', 'MAX_SIDE', 'check_sides', 'to_rgb', 'Pict
            'first_images']
 
 # %% ../nbs/20a_readers.ipynb #8d2c1e0e
-import csv, errno, math, os
+import csv, errno, math, os, zlib
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -251,8 +251,44 @@ def to_label(
     "The class that a word means"
     return _CLASS.get(text.strip().lower())
 
-# %% ../nbs/20a_readers.ipynb #a663d690
+# %% ../nbs/20a_readers.ipynb #1f6addab
 _MAX_CHUNK = 2**26  # bytes of one chunk after decompression
+_checked = set()    # data sets whose chunks were decompressed: (device, file, size, time, key)
+
+def _filters(data):
+    "Numbers of the filters that each chunk went through, in their order"
+    plist = data.id.get_create_plist()
+    return [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+
+def _decoded_size(content, filters, mask, most):
+    "Bytes of a chunk after decompression, at most `most` + 1; None for a filter we don't know"
+    for i, name in reversed(list(enumerate(filters))):
+        if mask >> i & 1: continue  # this chunk did not go through it
+        if name == h5py.h5z.FILTER_FLETCHER32: content = content[:-4]
+        elif name == h5py.h5z.FILTER_DEFLATE:
+            content = zlib.decompressobj().decompress(content, most + 1)
+        elif name != h5py.h5z.FILTER_SHUFFLE: return None
+    return len(content)
+
+def _check_chunks(path, key, data):
+    "Raise an `InputError` unless every chunk holds as many bytes as a chunk has"
+    found = os.stat(path)
+    name = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, key
+    size, filters = math.prod(data.chunks)*data.dtype.itemsize, _filters(data)
+    if name in _checked: return
+    if size > _MAX_CHUNK:
+        raise InputError(f'{path}: {key!r} is stored in pieces of {size:,} bytes, more than the '
+                         f'{_MAX_CHUNK:,} that are read; write it again with smaller chunks')
+    for i in range(data.id.get_num_chunks()):
+        mask, content = data.id.read_direct_chunk(data.id.get_chunk_info(i).chunk_offset)
+        decoded = _decoded_size(content, filters, mask, size)
+        if decoded is None:
+            raise InputError(f'{path}: {key!r} is compressed, but not with gzip; write it again '
+                             "with h5py and compression='gzip'")
+        if decoded != size: raise ValueError(f'a chunk has {decoded:,} bytes instead of {size:,}')
+    _checked.add(name)
+
+# %% ../nbs/20a_readers.ipynb #a663d690
 _MAX_RATIO = 1100   # bytes after decompression for one byte in the file; gzip reaches 1,032
 
 def _is_stored(data):
@@ -260,14 +296,14 @@ def _is_stored(data):
     if data.is_virtual or data.external: return False
     if data.nbytes > _MAX_RATIO*os.path.getsize(data.file.filename): return False
     if data.chunks is None: return data.id.get_storage_size() == data.nbytes
-    if math.prod(data.chunks)*data.dtype.itemsize > _MAX_CHUNK: return False
     chunks = math.prod(-(-n//k) for n, k in zip(data.shape, data.chunks))
     return data.id.get_num_chunks() == chunks
 
 def _check_stored(path, key, data):
-    if _is_stored(data): return
-    raise InputError(f'{path}: {key!r} declares {data.nbytes:,} bytes that are not all stored in '
-                     'this file; download it again')
+    if not _is_stored(data):
+        raise InputError(f'{path}: {key!r} declares {data.nbytes:,} bytes that are not all stored '
+                         'in this file; download it again')
+    if data.chunks: _check_chunks(path, key, data)
 
 def _check_numbers(path, key, data, ndim):
     if data.dtype.kind in 'uifb' and data.shape is not None and data.ndim >= ndim: return
@@ -275,7 +311,7 @@ def _check_numbers(path, key, data, ndim):
                      'this is not a file of PatchCamelyon')
 
 # %% ../nbs/20a_readers.ipynb #50607f5d
-_H5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises
+_H5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, zlib.error)  # of h5py
 _opened = {}  # (process, device, number of the file) -> (version, file, data sets)
 
 def _is_gzip(path):
@@ -283,7 +319,7 @@ def _is_gzip(path):
 
 def _open(path):
     if _is_gzip(path): raise InputError(f'{path} is compressed; name it {path}.gz and run gunzip')
-    try: return h5py.File(path, 'r')
+    try: return h5py.File(path, 'r', rdcc_nbytes=2*_MAX_CHUNK)  # keeps a chunk of many patches
     except _H5_ERRORS as e:
         raise InputError(f'{path}: not an HDF5 file ({one_line(e, 200)}); download it again') from e
 
@@ -358,8 +394,9 @@ def h5_labels(
     "The labels of a file of PatchCamelyon"
     y = h5_dataset(path, 'y', 1)
     if y.size != images or len(y) != images:
-        raise InputError(f'{path}: {len(y):,} labels for {images:,} images; '
-                         'download the files again')
+        shape = f'{len(y):,}' if y.size == len(y) else f"{' x '.join(map(str, y.shape))}"
+        raise InputError(f'{path}: {shape} labels for {images:,} images; it must have one for each '
+                         'image: download the files again')
     try: y = y[()].reshape(-1)
     except _H5_ERRORS as e:
         raise InputError(f'{path}: damaged ({one_line(e, 200)}); download it again') from e
