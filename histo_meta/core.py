@@ -36,7 +36,7 @@ from PIL import Image
 from . import stain
 from .audit import check_patches
 from .base import COLORS, PATCH, VOCAB, InputError
-from .base import check_number, get_ax, theme, usable_cores
+from .base import check_number, get_ax, plain_log_ticks, theme, usable_cores
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
@@ -406,6 +406,7 @@ def plot_lr_find(
     if lowest > 2:  # show the descent; the losses that explode afterwards leave the picture
         ax.set_ylim(*_range(found.losses[:lowest+1]))
     ax.set(xscale='log', xlabel='learning rate', ylabel='smoothed training loss')
+    plain_log_ticks(ax.xaxis)
     ax.set_title(f'Learning rate finder, suggested: {found.lr:.1e}')
     return ax
 
