@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['dihedral', 'ExactDihedral', 'StainJitter', 'ColorJitter', 'Cutout', 'Enhance']
 
-# %% ../nbs/25_transforms.ipynb #1307fe03
+# %% ../nbs/25_transforms.ipynb #c9a5b53a
 import hashlib
 from functools import lru_cache, wraps
 
@@ -17,7 +17,7 @@ from fastai.torch_core import TensorImage
 from .base import InputError, centre_box, check_number
 from .stain import _check_float, enhance, jitter_matrix
 
-# %% ../nbs/25_transforms.ipynb #5fde25a7
+# %% ../nbs/25_transforms.ipynb #0146a93f
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)  # a kept table must also work where gradients are needed
 def _pixel_order(size, device):
@@ -28,7 +28,7 @@ def _pixel_order(size, device):
     views += [v.T for v in views]
     return torch.stack(views).flatten(1)
 
-# %% ../nbs/25_transforms.ipynb #b1e8cbbe
+# %% ../nbs/25_transforms.ipynb #3c3c48ff
 def _on_planes(f):
     "Run `f` on contiguous square images, in full precision; keep type and memory format"
     @wraps(f)
@@ -43,7 +43,7 @@ def _on_planes(f):
         return out.as_subclass(type(x))
     return inner
 
-# %% ../nbs/25_transforms.ipynb #66c55a01
+# %% ../nbs/25_transforms.ipynb #1870f5a0
 @_on_planes
 def dihedral(
     x:torch.Tensor, # Images, (n, channels, size, size)
@@ -54,13 +54,13 @@ def dihedral(
     flat = x.flatten(2)
     return flat.gather(2, order[:, None].expand_as(flat)).view_as(x)
 
-# %% ../nbs/25_transforms.ipynb #0e126256
+# %% ../nbs/25_transforms.ipynb #b4e094f5
 class ExactDihedral(DisplayedTransform):
     "Draw one of the eight dihedral symmetries for each training image of a batch"
     split_idx,order = 0,9
     def encodes(self, x:TensorImage): return dihedral(x, torch.randint(8, (len(x),)))
 
-# %% ../nbs/25_transforms.ipynb #39b3ab4e
+# %% ../nbs/25_transforms.ipynb #2ac1e2c6
 class _Jitter(DisplayedTransform):
     "A random change of training images; the random state of torch stays as it is"
     split_idx = 0
@@ -75,7 +75,7 @@ class _Jitter(DisplayedTransform):
 
 def _like(x, a): return torch.from_numpy(a.astype(np.float32)).to(x, non_blocking=True)
 
-# %% ../nbs/25_transforms.ipynb #11cb8775
+# %% ../nbs/25_transforms.ipynb #93e16102
 @_on_planes
 def _change_density(light, matrix):
     "Change the optical density of each image by its `jitter_matrix`, (n,4,3)"
@@ -95,7 +95,7 @@ class StainJitter(_Jitter):
     order = 12
     def __init__(self,
         scale:float=.1, # Each amount of stain is multiplied by 1-scale to 1+scale, 0..1
-        shift:float=.1, # Optical density, -shift to shift, added where all light is absorbed, 0..1
+        shift:float=.05, # Density, -shift to shift, added to each where all light is absorbed, 0..1
     ):
         self.scale = check_number('scale', scale, 0, 1, whole=False)
         self.shift = check_number('shift', shift, 0, 1, whole=False)
@@ -106,7 +106,7 @@ class StainJitter(_Jitter):
         shift = rng.uniform(-self.shift, self.shift, size)
         return _change_density(x, jitter_matrix(scale, shift))
 
-# %% ../nbs/25_transforms.ipynb #ba32ee65
+# %% ../nbs/25_transforms.ipynb #957e1d92
 _GREY = np.array([.2989, .587, .114])  # ITU-R BT.601, as in torchvision
 
 @_on_planes
@@ -135,7 +135,7 @@ class ColorJitter(_Jitter):
         contrast = rng.uniform(1-self.contrast, 1+self.contrast, size)
         return _adjust(x, brightness, contrast)
 
-# %% ../nbs/25_transforms.ipynb #8138c6a9
+# %% ../nbs/25_transforms.ipynb #8e08cc1b
 @lru_cache(maxsize=8)
 def _corners(size, side):
     "Row and column of the upper left corner of each square outside the centre, (n,2)"
@@ -144,7 +144,7 @@ def _corners(size, side):
     outside = (starts+side <= low) | (starts >= high)
     return np.argwhere(outside[:, None] | outside)
 
-# %% ../nbs/25_transforms.ipynb #0ff3dd54
+# %% ../nbs/25_transforms.ipynb #63b6f875
 @_on_planes
 def _hide(light, corners, side):
     "Fill squares with the mean colour of their image; corners are (n,count,2)"
