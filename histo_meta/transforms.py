@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['dihedral', 'ExactDihedral', 'StainJitter', 'ColorJitter', 'Cutout', 'Enhance']
 
-# %% ../nbs/25_transforms.ipynb #c9a5b53a
-import hashlib
+# %% ../nbs/25_transforms.ipynb #2a8dc82e
 from functools import lru_cache, wraps
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from fastai.torch_core import TensorImage
 from .base import InputError, centre_box, check_number
 from .stain import _check_float, enhance, jitter_matrix
 
-# %% ../nbs/25_transforms.ipynb #0146a93f
+# %% ../nbs/25_transforms.ipynb #abc03745
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)  # a kept table must also work where gradients are needed
 def _pixel_order(size, device):
@@ -28,22 +28,23 @@ def _pixel_order(size, device):
     views += [v.T for v in views]
     return torch.stack(views).flatten(1)
 
-# %% ../nbs/25_transforms.ipynb #3c3c48ff
+# %% ../nbs/25_transforms.ipynb #15c0e28e
 def _on_planes(f):
-    "Run `f` on contiguous square images, in full precision; keep type and memory format"
+    "Run `f` on contiguous square images; keep type and memory format"
     @wraps(f)
     def inner(x, *args, **kwargs):
-        if x.ndim != 4 or x.shape[-1] != x.shape[-2]:
-            raise InputError(f'images are of shape {tuple(x.shape)}; give square ones, '
+        plain = x.as_subclass(torch.Tensor)  # fastai's type adds to the time of each operation
+        if plain.ndim != 4 or plain.shape[-1] != plain.shape[-2]:
+            raise InputError(f'images are of shape {tuple(plain.shape)}; give square ones, '
                              '(n, channels, size, size)')
-        last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-        planes = x.as_subclass(torch.Tensor).contiguous()
-        with torch.autocast(x.device.type, enabled=False): out = f(planes, *args, **kwargs)
+        planes = plain.contiguous()
+        out = f(planes, *args, **kwargs)
+        last = planes is not plain and plain.is_contiguous(memory_format=torch.channels_last)
         if last: out = out.contiguous(memory_format=torch.channels_last)
         return out.as_subclass(type(x))
     return inner
 
-# %% ../nbs/25_transforms.ipynb #1870f5a0
+# %% ../nbs/25_transforms.ipynb #911dfc60
 @_on_planes
 def dihedral(
     x:torch.Tensor, # Images, (n, channels, size, size)
@@ -54,42 +55,61 @@ def dihedral(
     flat = x.flatten(2)
     return flat.gather(2, order[:, None].expand_as(flat)).view_as(x)
 
-# %% ../nbs/25_transforms.ipynb #b4e094f5
+# %% ../nbs/25_transforms.ipynb #080384e9
 class ExactDihedral(DisplayedTransform):
     "Draw one of the eight dihedral symmetries for each training image of a batch"
     split_idx,order = 0,9
-    def encodes(self, x:TensorImage): return dihedral(x, torch.randint(8, (len(x),)))
+    def encodes(self, x:TensorImage):
+        pixels = x.as_subclass(torch.Tensor)
+        return dihedral(pixels, torch.randint(8, (len(pixels),)))
 
-# %% ../nbs/25_transforms.ipynb #2ac1e2c6
+# %% ../nbs/25_transforms.ipynb #e191aa88
 class _Jitter(DisplayedTransform):
     "A random change of training images; the random state of torch stays as it is"
     split_idx = 0
     seen,batches = None,0 # Random state at the last batch, and batches before it in this state
-    def rng(self)->np.random.Generator: # Random numbers for one batch
+    def encodes(self, x:TensorImage):
+        light = x.as_subclass(torch.Tensor)
+        _check_float(light)
+        return self.change(light, self.rng())
+
+    def rng(self)->torch.Generator: # Random numbers for one batch
         "A generator that is decided by torch's random state and the kind of transform"
-        name = type(self).__name__.encode()
-        state = hashlib.sha256(name + torch.get_rng_state().numpy().tobytes()).digest()
+        name = crc32(type(self).__name__.encode())
+        state = crc32(torch.get_rng_state().numpy(), name)
         self.batches = self.batches + 1 if state == self.seen else 0
         self.seen = state
-        return np.random.default_rng([self.batches, *state])
+        return torch.Generator().manual_seed(state + self.batches)
 
-def _like(x, a): return torch.from_numpy(a.astype(np.float32)).to(x, non_blocking=True)
+def _draw(rng, width, *size):
+    "Random numbers from -width to width"
+    return torch.rand(size, generator=rng).mul_(2*width).sub_(width)
 
-# %% ../nbs/25_transforms.ipynb #93e16102
+# %% ../nbs/25_transforms.ipynb #ab94a1f7
+def _jitter_weights():
+    "What each of six numbers, three scales less 1 and three shifts, adds to the matrix, (6,15)"
+    one = np.eye(6)
+    matrix = jitter_matrix(1 + one[:, :3], one[:, 3:])
+    absorbed = np.log2(10)*matrix[:, 3:]
+    weights = np.concatenate([matrix[:, :3], absorbed, -absorbed], 1)
+    return torch.from_numpy(weights.swapaxes(1, 2).reshape(6, 15))
+
+_WEIGHTS = _jitter_weights()
+
 @_on_planes
-def _change_density(light, matrix):
-    "Change the optical density of each image by its `jitter_matrix`, (n,4,3)"
-    _check_float(light)
-    from_density, from_absorbed = matrix[:, :3], np.log2(10)*matrix[:, 3:]
-    weights = np.concatenate([from_density, from_absorbed, -from_absorbed], 1)
-    weights = _like(light, weights.swapaxes(1, 2))
+def _change_density(light, numbers):
+    "Jitter each image by its `numbers`, three scales less 1 and three shifts, (n,6)"
+    weights = (numbers.double() @ _WEIGHTS).float()  # autocast leaves double as it is
+    weights = weights.view(-1, 3, 5).to(light, non_blocking=True)
     planes = light.new_empty(len(light), 4, *light.shape[2:])
     torch.clamp(light, 1/255, out=planes[:, :3])
     planes[:, :3].log2_()
     torch.mean(light, 1, out=planes[:, 3])
-    exponent = torch.baddbmm(weights[..., 4:], weights[..., :4], planes.flatten(2))
+    with torch.autocast(light.device.type, enabled=False):  # a product in bfloat16 is too coarse
+        exponent = torch.baddbmm(weights[..., 4:], weights[..., :4], planes.flatten(2))
     return exponent.view_as(light).exp2_().mul_(light).clamp_(0, 1)
 
+# %% ../nbs/25_transforms.ipynb #81f35990
 class StainJitter(_Jitter):
     "More or less haematoxylin, eosin and residual in each training image; white stays white"
     order = 12
@@ -100,22 +120,20 @@ class StainJitter(_Jitter):
         self.scale = check_number('scale', scale, 0, 1, whole=False)
         self.shift = check_number('shift', shift, 0, 1, whole=False)
 
-    def encodes(self, x:TensorImage):
-        rng,size = self.rng(),(len(x), 3)
-        scale = rng.uniform(1-self.scale, 1+self.scale, size)
-        shift = rng.uniform(-self.shift, self.shift, size)
-        return _change_density(x, jitter_matrix(scale, shift))
+    def change(self, light, rng):
+        scale = _draw(rng, self.scale, len(light), 3)
+        shift = _draw(rng, self.shift, len(light), 3)
+        return _change_density(light, torch.cat([scale, shift], 1))
 
-# %% ../nbs/25_transforms.ipynb #957e1d92
-_GREY = np.array([.2989, .587, .114])  # ITU-R BT.601, as in torchvision
+# %% ../nbs/25_transforms.ipynb #7b9a0431
+_GREY = torch.tensor([.2989, .587, .114])  # ITU-R BT.601, as in torchvision
 
 @_on_planes
 def _adjust(light, brightness, contrast):
-    "Multiply light, then its distance from the mean grey; both are (n,)"
-    _check_float(light)
-    gain = (contrast*brightness)[:, None]
-    lift = ((1-contrast)*brightness)[:, None]*_GREY
-    weights = _like(light, np.concatenate([gain, lift], 1))[..., None, None]
+    "Multiply light, then its distance from the mean grey; both are (n,1)"
+    gain = contrast*brightness
+    weights = torch.cat([gain, (brightness-gain)*_GREY], 1)
+    weights = weights.to(light, non_blocking=True)[..., None, None]
     lift = (weights[:, 1:]*light.mean((2, 3), keepdim=True)).sum(1, keepdim=True)
     return torch.addcmul(lift, light, weights[:, :1]).clamp_(0, 1)
 
@@ -129,29 +147,30 @@ class ColorJitter(_Jitter):
         self.brightness = check_number('brightness', brightness, 0, 1, whole=False)
         self.contrast = check_number('contrast', contrast, 0, 1, whole=False)
 
-    def encodes(self, x:TensorImage):
-        rng,size = self.rng(),len(x)
-        brightness = rng.uniform(1-self.brightness, 1+self.brightness, size)
-        contrast = rng.uniform(1-self.contrast, 1+self.contrast, size)
-        return _adjust(x, brightness, contrast)
+    def change(self, light, rng):
+        brightness = 1 + _draw(rng, self.brightness, len(light), 1)
+        contrast = 1 + _draw(rng, self.contrast, len(light), 1)
+        return _adjust(light, brightness, contrast)
 
-# %% ../nbs/25_transforms.ipynb #8e08cc1b
+# %% ../nbs/25_transforms.ipynb #b43be7de
+@lru_cache(maxsize=8)
+def _spans(size, side):
+    "Is a pixel within `side` pixels from each possible first one? (firsts, size)"
+    distance = torch.arange(size) - torch.arange(size - side + 1)[:, None]
+    return (distance >= 0) & (distance < side)
+
 @lru_cache(maxsize=8)
 def _corners(size, side):
-    "Row and column of the upper left corner of each square outside the centre, (n,2)"
+    "First row and column of each square that leaves the centre free, (n,2)"
     low, _, high, _ = centre_box(size)
-    starts = np.arange(size - side + 1)
-    outside = (starts+side <= low) | (starts >= high)
-    return np.argwhere(outside[:, None] | outside)
+    outside = ~_spans(size, side)[:, low:high].any(1)
+    return (outside[:, None] | outside).nonzero()
 
-# %% ../nbs/25_transforms.ipynb #63b6f875
+# %% ../nbs/25_transforms.ipynb #e6ddb641
 @_on_planes
-def _hide(light, corners, side):
-    "Fill squares with the mean colour of their image; corners are (n,count,2)"
-    _check_float(light)
-    distance = np.arange(light.shape[-1]) - corners[..., None]
-    inside = torch.from_numpy((distance >= 0) & (distance < side))
-    inside = inside.to(light.device, non_blocking=True)
+def _hide(light, spans):
+    "Fill squares with the mean colour of their image; rows and columns are (n,count,2,size)"
+    inside = spans.to(light.device, non_blocking=True)
     squares = inside[:, :, 0, :, None] & inside[:, :, 1, None]
     mean = light.mean((2, 3), keepdim=True)
     return torch.where(squares.any(1, keepdim=True), mean, light)
@@ -166,12 +185,13 @@ class Cutout(_Jitter):
         self.count = check_number('count', count, 1, 100)
         self.side = check_number('side', side, 0, .33, whole=False)
 
-    def encodes(self, x:TensorImage):
-        size = x.shape[-1]
+    def change(self, light, rng):
+        size = light.shape[-1]
         side = min(round(self.side*size), centre_box(size)[0])
+        spans = _spans(size, side)
         corners = _corners(size, side)
-        picks = self.rng().integers(len(corners), size=(len(x), self.count))
-        return _hide(x, corners[picks], side)
+        picks = torch.randint(len(corners), (len(light), self.count), generator=rng)
+        return _hide(light, spans[corners[picks]])
 
 # %% ../nbs/25_transforms.ipynb #ce11b5a9
 class Enhance(DisplayedTransform):
