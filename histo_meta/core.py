@@ -113,7 +113,7 @@ def patch_stats(
 def patch_tfms(
     stats=imagenet_stats, # (means, standard deviations) of the channels of pixels in 0..1
     enhance=None, # `Enhance(contrast, brightness)`; None leaves the colours as they are
-    augment:bool|list=True, # True: turn and mirror the training patches; or a list of batch transforms
+    augment:bool|list=True, # True: turn and mirror training patches; or a list of transforms
 )->list: # fastai batch transforms
     "The transforms between a mini-batch of pixels in 0..1 and the network"
     tfms = [Normalize.from_stats(*stats, cuda=False)]
