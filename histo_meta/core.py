@@ -114,11 +114,11 @@ def patch_stats(
 def patch_tfms(
     stats=imagenet_stats, # (means, standard deviations) of the channels of pixels in 0..1
     enhance=None, # `Enhance(contrast, brightness)`; None leaves the colours as they are
-    augment:bool=True, # Turn and mirror the training patches
+    augment:bool|list=True, # True: turn and mirror training patches; or a list of transforms
 )->list: # fastai batch transforms
     "The transforms between a mini-batch of pixels in 0..1 and the network"
     tfms = [Normalize.from_stats(*stats, cuda=False)]
-    if augment: tfms.insert(0, ExactDihedral())
+    if augment: tfms[:0] = [ExactDihedral()] if augment is True else L(augment)
     if enhance: tfms.insert(0, enhance)
     return tfms
 
@@ -224,7 +224,7 @@ def patch_dls(
     size:int=PATCH, # Pixels along the side that patches are resized to
     stats='imagenet', # 'imagenet', 'data' (measured on the training set), or (means, stds)
     enhance=None, # `Enhance(contrast, brightness)`; None leaves the colours as they are
-    augment:bool=True, # Data augmentation: draw a dihedral symmetry for each training patch
+    augment:bool|list=True, # Data augmentation: dihedral symmetries, or a list of batch transforms
     num_workers:int=None, # Processes that read patches; `default_num_workers()` by default
     device=None, # A torch device; the GPU if there is one by default
 )->PatchDataLoaders: # Training and validation set
