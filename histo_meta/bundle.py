@@ -241,7 +241,7 @@ class Predictor:
         device=None, # Name of a device, such as 'cpu'; by default the GPU if there is one
         bs:int=64, # Patches in a batch; fewer if they have more pixels than 64 of 224x224
     ):
-        bs = int(check_number('bs', bs, 1, 2**16))
+        bs = check_number('bs', bs, 1, 2**16)
         self.device = _find_device(device)
         if isinstance(source, Learner):
             model, self.config = source.model.eval(), learner_config(source)
