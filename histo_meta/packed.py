@@ -25,9 +25,10 @@ from fastcore.basics import chunked
 from fasttransform import Transform
 from PIL import Image
 
-# %% ../nbs/26_packed.ipynb #e69141ff
-from .base import PATCH, SPLITS, InputError
-from .base import as_input_error, check_number, progress_bar, usable_cores
+# %% ../nbs/26_packed.ipynb #dc8902ee
+from .audit import check_patches
+from .base import PATCH, SPLITS, InputError, as_input_error
+from .base import check_number, one_line, progress_bar, usable_cores
 from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch
 from .files import check_absent, claim_folder, read_bytes, temporary_folder, write_text
 from .readers import MAX_SIDE, MIN_SIDE, close_h5, h5_images, h5_rows, h5_start
@@ -63,7 +64,7 @@ def _places(table):
     row = table.row.where(~kept, table.packed_row)
     return path.to_numpy(object), pd.to_numeric(row).fillna(-1).to_numpy(np.int64)
 
-# %% ../nbs/26_packed.ipynb #a557fd85
+# %% ../nbs/26_packed.ipynb #e3c27dc7
 class PatchReader:
     "Reads the pixels of many patches at once"
     def __init__(self,
@@ -74,6 +75,7 @@ class PatchReader:
         self.path, self.row = _places(table)
         self.size = size
         self.threads = threads
+        self.resized = 0 # How many patches of another size were read so far
 
     def __len__(self): return len(self.path)
 
@@ -99,18 +101,21 @@ class PatchReader:
         return groups
 
     def _read(self, path, rows):
-        if path is None: return np.stack(self._map(self._decode, rows))
+        if path is None: return self._stack(self._decode, rows)
         found = h5_rows(path, self.row[rows])
         if found.shape[1] == self.size: return found
-        return np.stack(self._map(self._resized, found))
+        return self._stack(self._fit, map(Image.fromarray, found))
 
-    def _decode(self, i): return np.asarray(open_patch(_Place(self.path[i], None), self.size))
+    def _decode(self, i): return self._fit(open_patch(_Place(self.path[i], None), None))
 
-    def _resized(self, a): return np.asarray(_resize(Image.fromarray(a), self.size))
+    def _fit(self, img): return np.asarray(_resize(img, self.size)), img.width != self.size
 
-    def _map(self, f, items):
-        if self.threads == 1: return list(map(f, items))
-        with ThreadPoolExecutor(self.threads) as pool: return list(pool.map(f, items))
+    def _stack(self, f, items):
+        if self.threads == 1: found = list(map(f, items))
+        else:
+            with ThreadPoolExecutor(self.threads) as pool: found = list(pool.map(f, items))
+        self.resized += sum(changed for _,changed in found)
+        return np.stack([pixels for pixels,_ in found])
 
 def _resize(img, size):
     if img.size == (size, size): return img
@@ -217,7 +222,7 @@ def _check_space(folder, n, size):
     raise InputError(f'{folder}: {free/2**20:,.0f} MB are free, and the pack needs '
                      f'{needed/2**20:,.0f}; free some space, or choose another place')
 
-# %% ../nbs/26_packed.ipynb #6ec90260
+# %% ../nbs/26_packed.ipynb #b3854784
 def _place(work, block):
     "File, first byte and number of bytes of a block"
     step = 3*work.size**2
@@ -230,13 +235,14 @@ def _is_there(work, k, block):
     path, start, length = _place(work, block)
     with open(path, 'rb') as f:
         f.seek(start)
-        return _digest(f.read(length)) == work.digests[k]
+        return _digest(f.read(length)) == work.digests[k].partition('-')[0]
 
 def _write_block(work, k, block, reader):
+    before = reader.resized
     pixels = reader.read(range(block.start, block.stop))
     path, start, _ = _place(work, block)
     _write_at(path, start, pixels)
-    work.digests[k:k+1] = [_digest(pixels.data)]
+    work.digests[k:k+1] = [f'{_digest(pixels.data)}-{reader.resized - before}']
     write_text(work.notes, '\n'.join([work.job, *work.digests]) + '\n')
 
 def _write_blocks(work, parts, threads, bar):
@@ -245,7 +251,7 @@ def _write_blocks(work, parts, threads, bar):
         if not _is_there(work, k, block): _write_block(work, k, block, readers[block.part.name])
         bar.update(block.stop - block.start)
 
-# %% ../nbs/26_packed.ipynb #ef31d8d9
+# %% ../nbs/26_packed.ipynb #e3021915
 _SUMS = 'SHA256SUMS'
 
 def _file_digest(path):
@@ -286,25 +292,41 @@ def pack_patches(
     dest, # New folder for the pack
     size:int=PATCH, # Pixels along the side that patches are resized to
     threads:int=None, # Threads that decode; one for each core, at most eight, by default
-    progress:bool=False, # Show a progress bar on standard error
+    skip:bool=False, # Open all patches first, and leave out those that cannot be read
+    progress:bool=False, # Report what was found, and show a progress bar, on standard error
 )->Path: # The folder
     "Decode patches into HDF5 files with PatchCamelyon's names, keys and shapes"
     size = check_number('size', size, MIN_SIDE, MAX_SIDE)
     threads = check_number('threads', threads or min(usable_cores(), 8), 1, 64)
-    table = _as_table(source)
+    check_absent(dest)
+    found = _as_set(source)
+    if progress: print(one_line(found), file=sys.stderr)
+    if skip: found = check_patches(found, True, size, threads=threads, progress=progress)
+    resized = _pack(found.table, dest, size, threads, progress)
+    if progress: _report([*found.skipped, *found.notes], resized, size)
+    return Path(dest)
+
+def _pack(table, dest, size, threads, progress):
+    "Write a pack; returns how many patches had another size"
     parts, job = _parts(table), _job_digest(table, size)
     bar = progress_bar(len(table), 'packing', disable=not progress)
     with as_input_error(dest), _place_for(dest) as (hidden, final), bar:
         work = _Work(hidden, job, parts, size)
         _write_blocks(work, parts, threads, bar)
         _finish(work, parts, final)
-    return Path(dest)
+    return sum(int(line.partition('-')[2]) for line in work.digests)
 
-def _as_table(source):
-    if not isinstance(source, (pd.DataFrame, PatchSet)): source = find_patches(source)
-    table = getattr(source, 'table', source)
-    if len(table): return table
+def _as_set(source):
+    if isinstance(source, pd.DataFrame): source = PatchSet(source)
+    if not isinstance(source, PatchSet): source = find_patches(source)
+    if len(source): return source
     raise InputError('the table holds no patches; choose other rows')
+
+def _report(lines, resized, size):
+    "Print what you should know about a pack on standard error"
+    if resized: lines = [*lines, f'{resized:,} resized to {size}x{size} pixels: check that all '
+                                 'patches have the same magnification']
+    for line in dict.fromkeys(lines): print(one_line(line), file=sys.stderr)
 
 # %% ../nbs/26_packed.ipynb #d2e51689
 _SUM = re.compile(rf'([0-9a-f]{{64}})  ({_NAME}_\w+\.(?:h5|csv))')
@@ -474,17 +496,16 @@ def kept_pixels(
         try: yield replace(patches, table=table), keep
         finally: close_h5(file)
 
-# %% ../nbs/26_packed.ipynb #dc54d4b3
+# %% ../nbs/26_packed.ipynb #0c301d4e
 def why_not_kept(
-    table:pd.DataFrame, # A patch table
+    n:int, # Number of patches
     folder, # Folder that the pixels would be kept in
     size:int, # Pixels along the side
     passes:int, # How often each patch will be read
 )->str: # A reason; empty if there is none
     "Why it is better not to keep the pixels of patches in a temporary file"
     if passes < 2: return 'each of them is read only once more'
-    if in_place(table): return 'they are decoded already'
-    needed, free = pixels_mb(len(table), size), shutil.disk_usage(folder).free/2**20
+    needed, free = pixels_mb(n, size), shutil.disk_usage(folder).free/2**20
     if needed <= free/2: return ''
     return f'they take {needed:,.0f} MB, and {free:,.0f} are free in {folder}'
 

@@ -31,6 +31,7 @@ from .core import *
 from .data import *
 from .files import *
 from .metrics import *
+from .packed import *
 from .readers import read_rows
 from .report import *
 from .splits import *
@@ -342,12 +343,13 @@ def finish_run(
     num_workers:int=0, # Processes that read patches
     progress:bool=False, # Show a progress bar on standard error
     device=None, # Name of a device; by default the GPU if there is one
+    pixels=None, # Patch table with the places of pixels that are kept; see `kept_pixels`
 )->Run: # The same run, evaluated
     "Evaluate a run on its held-out patches"
     valid, bundle = run.split[run.split.split=='valid'].reset_index(drop=True), run.folder/'bundle'
     valid = valid.reindex(columns=[*PATCH_COLUMNS])
     uncalibrated = Predictor(bundle, device).calibrated(1.)
-    logits = uncalibrated.predict_logits(valid, num_workers, progress)
+    logits = uncalibrated.predict_logits(_places(valid, pixels), num_workers, progress)
     raw = uncalibrated.probs(logits)
     update_bundle(bundle, temperature=_temperature(valid, raw))
     predictor = Predictor(bundle, device)
@@ -362,6 +364,12 @@ def finish_run(
 class _Log:
     "History and learning rate finder of a run, for `report_data`"
     def __init__(self, run): self.history, self.lr_curve = run.history, run.training.lr_curve
+
+def _places(valid, pixels):
+    "`valid`, but with the places of pixels that are kept, if there are any"
+    if pixels is None or 'packed' not in pixels: return valid
+    kept = pixels.set_index('id').loc[valid.id].reset_index()
+    return valid.assign(path=kept.packed, row=kept.packed_row.astype('Int64'))
 
 # %% ../nbs/65_run.ipynb #f0ebc212
 def save_run(
@@ -378,7 +386,8 @@ def save_run(
 def _save(learn, folder, n_boot, num_workers, progress):
     write_training(learn, folder, folder/'bundle')
     shutil.rmtree(folder/'checkpoint', ignore_errors=True)
-    return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device))
+    return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device),
+                      learn.dls.patches.table)
 
 # %% ../nbs/65_run.ipynb #ba5f936a
 def _kept(folder):
@@ -443,6 +452,29 @@ class KeepEpochs(Callback):
         write_training(self.learn, self.folder, self.folder/'checkpoint'/name)
         for old in before: shutil.rmtree(old, ignore_errors=True)
 
+# %% ../nbs/65_run.ipynb #3037f9c3
+def _passes(settings):
+    "How often a training reads each patch"
+    epochs = settings.get('epochs', 5)
+    lr_find = settings.get('lr') is None
+    return epochs + settings.get('pretrained', True) + lr_find
+
+@contextmanager
+def _pixels(found, folder, files, progress, settings):
+    "Yield the patches, and a function that keeps their pixels, or None"
+    n, size = len(found), settings.get('size', PATCH)
+    if files or in_place(found.table): yield found, None
+    elif why := why_not_kept(n, folder, size, _passes(settings)):
+        _say(progress, f'training straight from the image files: {why}')
+        yield found, None
+    else:
+        _say(progress, f'keeping the pixels of {n:,} patches ({pixels_mb(n, size):,.0f} MB) in '
+                       f'{folder} while it trains; --files reads the image files instead')
+        with kept_pixels(found, folder, size) as (found, keep): yield found, keep
+
+def _say(progress, text):
+    if progress: print(one_line(text), file=sys.stderr)
+
 # %% ../nbs/65_run.ipynb #54c1206b
 def train_run(
     data, # A folder in any of the known layouts
@@ -452,6 +484,7 @@ def train_run(
     num_workers:int=None, # Processes that read patches; `default_num_workers()` by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
+    files:bool=False, # Open the image files in every epoch, and keep no pixels
     **kwargs, # Passed on to `train_learner`: epochs, lr, arch, pretrained, bs, size, seed, …
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
@@ -460,8 +493,10 @@ def train_run(
     check_arch(kwargs.get('arch', 'resnet34'), kwargs.get('size', PATCH))
     _check_unfinished(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
-    with claim_folder(out) as out, _note_kept(out):
-        patches = read_patches(data, skip, size=kwargs.get('size', PATCH), progress=progress)
+    with (claim_folder(out) as out, _note_kept(out),
+          _pixels(find_patches(data), out, files, progress, kwargs) as (found, keep)):
+        size = kwargs.get('size', PATCH)
+        patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
         cbs = [KeepEpochs(out), *([EpochLines()] if progress else []), *kwargs.pop('cbs', [])]
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
                               cbs=cbs, **kwargs)
