@@ -348,11 +348,11 @@ def finish_run(
     "Evaluate a run on its held-out patches"
     valid, bundle = run.split[run.split.split=='valid'].reset_index(drop=True), run.folder/'bundle'
     valid = valid.reindex(columns=[*PATCH_COLUMNS])
-    uncalibrated = Predictor(bundle, device).calibrated(1.)
-    logits = uncalibrated.predict_logits(_places(valid, pixels), num_workers, progress)
+    uncalibrated = _PixelPredictor(bundle, device, pixels).calibrated(1.)
+    logits = uncalibrated.predict_logits(valid, num_workers, progress)
     raw = uncalibrated.probs(logits)
     update_bundle(bundle, temperature=_temperature(valid, raw))
-    predictor = Predictor(bundle, device)
+    predictor = _PixelPredictor(bundle, device, pixels)
     preds = predictions_table(valid, predictor.probs(logits))
     data = report_data(preds, _final_info(run, predictor, preds), raw, predictor=predictor,
                        log=_Log(run), n_boot=n_boot)
@@ -360,16 +360,25 @@ def finish_run(
     with write_together(run.folder, last='metrics.json') as part: write_evaluation(part, data)
     return Run(run.folder)
 
+# %% ../nbs/65_run.ipynb #22934067
+class _PixelPredictor(Predictor):
+    "A `Predictor` that reads the pixels that a training has kept, if there are any"
+    def __init__(self, bundle, device, pixels):
+        super().__init__(bundle, device)
+        kept = pixels is not None and 'packed' in pixels
+        self.pixels = pixels.set_index('id') if kept else None
+
+    def batches(self, table, *args, **kwargs):
+        if self.pixels is not None:
+            kept = self.pixels.loc[table.id].reset_index()
+            row = kept.packed_row.astype('Int64').to_numpy()
+            table = table.assign(path=kept.packed.to_numpy(), row=row)
+        return super().batches(table, *args, **kwargs)
+
 # %% ../nbs/65_run.ipynb #8e805e02
 class _Log:
     "History and learning rate finder of a run, for `report_data`"
     def __init__(self, run): self.history, self.lr_curve = run.history, run.training.lr_curve
-
-def _places(valid, pixels):
-    "`valid`, but with the places of pixels that are kept, if there are any"
-    if pixels is None or 'packed' not in pixels: return valid
-    kept = pixels.set_index('id').loc[valid.id].reset_index()
-    return valid.assign(path=kept.packed, row=kept.packed_row.astype('Int64'))
 
 # %% ../nbs/65_run.ipynb #f0ebc212
 def save_run(
