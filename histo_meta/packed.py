@@ -6,7 +6,7 @@
 __all__ = ['PatchReader', 'pack_patches', 'check_pack', 'ResizePatch', 'PatchDL', 'in_place', 'kept_pixels', 'why_not_kept',
            'pixels_mb']
 
-# %% ../nbs/26_packed.ipynb #363a1023
+# %% ../nbs/26_packed.ipynb #dc2c4eef
 import hashlib, os, re, shutil, sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ from fastai.data.load import fa_collate
 from fastai.data.transforms import ColReader, ToTensor
 from fastai.torch_core import TensorImage
 from fastai.vision.core import PILImage
-from fastcore.basics import chunked
+from fastcore.basics import chunked, patch
 from fasttransform import Transform
 from PIL import Image
 
@@ -64,11 +64,11 @@ def _places(table):
     row = table.row.where(~kept, table.packed_row)
     return path.to_numpy(object), pd.to_numeric(row).fillna(-1).to_numpy(np.int64)
 
-# %% ../nbs/26_packed.ipynb #e3c27dc7
+# %% ../nbs/26_packed.ipynb #7534faf0
 class PatchReader:
     "Reads the pixels of many patches at once"
     def __init__(self,
-        table:pd.DataFrame, # A patch table; `path` and `row`, or `packed` and `packed_row`, are used
+        table:pd.DataFrame, # A patch table; only the columns with places are used
         size:int=PATCH, # Pixels along the side that patches are resized to
         threads:int=1, # Threads that decode image files, and resize
     ):
@@ -78,48 +78,58 @@ class PatchReader:
         self.resized = 0 # How many patches of another size were read so far
 
     def __len__(self): return len(self.path)
+    def __repr__(self): return f'PatchReader({len(self):,} patches of {self.size}x{self.size})'
 
     @property
     def in_h5(self): return bool((self.row >= 0).all())
 
-    def read(self,
-        rows, # Positions in the table, in any order
-    )->np.ndarray: # (len(rows), size, size, 3) uint8
-        "The pixels of some patches"
-        rows = np.asarray(rows, np.int64)
-        groups = self._by_file(rows)
-        if len(groups) == 1: return self._read(next(iter(groups)), rows)
-        out = np.empty((len(rows), self.size, self.size, 3), np.uint8)
-        for path, at in groups.items(): out[at] = self._read(path, rows[at])
-        return out
-
-    def _by_file(self, rows):
-        "Positions in `rows` for each HDF5 file; under None those of image files"
-        groups = {}
-        for i, (path, row) in enumerate(zip(self.path[rows], self.row[rows].tolist())):
-            groups.setdefault(path if row >= 0 else None, []).append(i)
-        return groups
-
-    def _read(self, path, rows):
-        if path is None: return self._stack(self._decode, rows)
-        found = h5_rows(path, self.row[rows])
-        if found.shape[1] == self.size: return found
-        return self._stack(self._fit, map(Image.fromarray, found))
-
-    def _decode(self, i): return self._fit(open_patch(_Place(self.path[i], None), None))
-
-    def _fit(self, img): return np.asarray(_resize(img, self.size)), img.width != self.size
-
-    def _stack(self, f, items):
-        if self.threads == 1: found = list(map(f, items))
-        else:
-            with ThreadPoolExecutor(self.threads) as pool: found = list(pool.map(f, items))
-        self.resized += sum(changed for _,changed in found)
-        return np.stack([pixels for pixels,_ in found])
-
+# %% ../nbs/26_packed.ipynb #d63771d5
 def _resize(img, size):
     if img.size == (size, size): return img
     return img.resize((size, size), Image.Resampling.BILINEAR)
+
+@patch
+def _fit(self:PatchReader, img): return np.asarray(_resize(img, self.size)), img.width != self.size
+
+@patch
+def _decode(self:PatchReader, i): return self._fit(open_patch(_Place(self.path[i], None), None))
+
+@patch
+def _stack(self:PatchReader, f, items):
+    "The pixels that `f` finds for each item"
+    if self.threads == 1: found = list(map(f, items))
+    else:
+        with ThreadPoolExecutor(self.threads) as pool: found = list(pool.map(f, items))
+    self.resized += sum(changed for _,changed in found)
+    return np.stack([pixels for pixels,_ in found])
+
+# %% ../nbs/26_packed.ipynb #51209a4f
+@patch
+def _read(self:PatchReader, path, rows):
+    if path is None: return self._stack(self._decode, rows)
+    found = h5_rows(path, self.row[rows])
+    if found.shape[1] == self.size: return found
+    return self._stack(self._fit, map(Image.fromarray, found))
+
+@patch
+def _by_file(self:PatchReader, rows):
+    "Positions in `rows` for each HDF5 file; under None those of image files"
+    groups = {}
+    for i, (path, row) in enumerate(zip(self.path[rows], self.row[rows].tolist())):
+        groups.setdefault(path if row >= 0 else None, []).append(i)
+    return groups
+
+@patch
+def read(self:PatchReader,
+    rows, # Positions in the table, in any order
+)->np.ndarray: # (len(rows), size, size, 3) uint8
+    "The pixels of some patches"
+    rows = np.asarray(rows, np.int64)
+    groups = self._by_file(rows)
+    if len(groups) == 1: return self._read(next(iter(groups)), rows)
+    out = np.empty((len(rows), self.size, self.size, 3), np.uint8)
+    for path, at in groups.items(): out[at] = self._read(path, rows[at])
+    return out
 
 # %% ../nbs/26_packed.ipynb #a33cb2bd
 _NAME = 'camelyonpatch_level_2_split'
@@ -186,7 +196,7 @@ def _job_digest(table, size):
     columns = table[PATCH_COLUMNS].assign(stat=table.path.map(stats))
     return _digest(f'{size} {PIL.__version__}\n{columns.to_csv(index=False)}'.encode())
 
-# %% ../nbs/26_packed.ipynb #ffedc8b1
+# %% ../nbs/26_packed.ipynb #fe31044f
 class _Work:
     "The pack that is being written, and the notes about its finished blocks"
     def __init__(self, folder, job, parts, size):
@@ -200,27 +210,30 @@ class _Work:
 
     def x(self, part): return self.folder/f'{part.name}_x.h5'
 
-    def _finished(self):
-        "Checksums of the blocks that an earlier job of the same kind has written"
-        try: job, *digests = read_bytes(self.notes, 2**24).decode().split()
-        except (InputError, ValueError): job, digests = None, []
-        if job == self.job: return digests
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return []
+@patch
+def _finished(self:_Work):
+    "Checksums of the blocks that an earlier job of the same kind has written"
+    try: job, *digests = read_bytes(self.notes, 2**24).decode().split()
+    except (InputError, ValueError): job, digests = None, []
+    if job == self.job: return digests
+    shutil.rmtree(self.folder, ignore_errors=True)
+    return []
 
-    def _begin(self, parts):
-        shutil.rmtree(self.folder, ignore_errors=True)
-        _check_space(self.folder.parent, sum(len(part.table) for part in parts), self.size)
-        self.folder.mkdir()
-        self.digests = []
-        self.starts = {p.name: _new_x(self.x(p), len(p.table), self.size) for p in parts}
-
+# %% ../nbs/26_packed.ipynb #7ee0ad7e
 def _check_space(folder, n, size):
     needed = 3*n*size**2 + 2**22
     free = shutil.disk_usage(folder).free
     if free >= needed: return
     raise InputError(f'{folder}: {free/2**20:,.0f} MB are free, and the pack needs '
                      f'{needed/2**20:,.0f}; free some space, or choose another place')
+
+@patch
+def _begin(self:_Work, parts):
+    shutil.rmtree(self.folder, ignore_errors=True)
+    _check_space(self.folder.parent, sum(len(part.table) for part in parts), self.size)
+    self.folder.mkdir()
+    self.digests = []
+    self.starts = {p.name: _new_x(self.x(p), len(p.table), self.size) for p in parts}
 
 # %% ../nbs/26_packed.ipynb #b3854784
 def _place(work, block):
@@ -251,7 +264,7 @@ def _write_blocks(work, parts, threads, bar):
         if not _is_there(work, k, block): _write_block(work, k, block, readers[block.part.name])
         bar.update(block.stop - block.start)
 
-# %% ../nbs/26_packed.ipynb #e3021915
+# %% ../nbs/26_packed.ipynb #f83b3d24
 _SUMS = 'SHA256SUMS'
 
 def _file_digest(path):
@@ -269,6 +282,7 @@ def _finish(work, parts, final):
     os.rename(work.folder, final)
     work.notes.unlink()
 
+# %% ../nbs/26_packed.ipynb #114dcf90
 @contextmanager
 def _place_for(dest):
     "Yield the hidden folder in which a pack waits, and the final one"
@@ -287,6 +301,7 @@ def _place_for(dest):
 def _kept_note(hidden):
     return f'the same command goes on from there; to give up, remove {hidden}'
 
+# %% ../nbs/26_packed.ipynb #624e261c
 def pack_patches(
     source, # A folder in any of the known layouts, a patch table, or a `PatchSet`
     dest, # New folder for the pack
@@ -306,6 +321,7 @@ def pack_patches(
     if progress: _report([*found.skipped, *found.notes], resized, size)
     return Path(dest)
 
+# %% ../nbs/26_packed.ipynb #bd13d3b9
 def _pack(table, dest, size, threads, progress):
     "Write a pack; returns how many patches had another size"
     parts, job = _parts(table), _job_digest(table, size)
@@ -377,7 +393,7 @@ def _targets(part, most=1000):
     first = [int(np.argmax(codes == k)) for k in range(len(words))]
     return fa_collate([part[i] for i in first])[codes]
 
-# %% ../nbs/26_packed.ipynb #e38c22dc
+# %% ../nbs/26_packed.ipynb #5c72db60
 class PatchDL(TfmdDL):
     "A fastai `DataLoader` that reads whole mini-batches, if its patches are in HDF5 files"
     reader = None
@@ -408,26 +424,31 @@ class PatchDL(TfmdDL):
         if not self.reads_batches: return super().create_batches(samps)
         return self._whole_batches(chunked(samps, self.bs, self.drop_last))
 
-    def _whole_batches(self, batches):
-        for rows, x in self._images(batches):
-            yield TensorImage(x), *(self._y(k, rows) for k in range(1, len(self.dataset.tls)))
-
-    def _y(self, k, rows):
-        part = self.dataset.tls[k]
-        if k not in self.targets: self.targets[k] = _targets(part)
-        if self.targets[k] is None: return fa_collate([part[i] for i in rows])
-        return self.targets[k][rows]
-
-    def _read(self, rows): return torch.from_numpy(self.reader.read(rows)).permute(0, 3, 1, 2)
-
-    def _images(self, batches):
-        "Pairs of rows, and their images (n, 3, size, size) uint8"
-        if self.device is not None and self.device.type == 'cuda': return _cuda_images(self, batches)
-        return ((rows, self._read(rows)) for rows in batches)
-
     def __getstate__(self): return {k: v for k, v in self.__dict__.items() if k != '_pixels'}
 
-# %% ../nbs/26_packed.ipynb #de8ff365
+# %% ../nbs/26_packed.ipynb #25c8e3a8
+@patch
+def _y(self:PatchDL, k, rows):
+    part = self.dataset.tls[k]
+    if k not in self.targets: self.targets[k] = _targets(part)
+    if self.targets[k] is None: return fa_collate([part[i] for i in rows])
+    return self.targets[k][rows]
+
+@patch
+def _read(self:PatchDL, rows): return torch.from_numpy(self.reader.read(rows)).permute(0, 3, 1, 2)
+
+@patch
+def _images(self:PatchDL, batches):
+    "Pairs of rows, and their images (n, 3, size, size) uint8"
+    if self.device is not None and self.device.type == 'cuda': return _cuda_images(self, batches)
+    return ((rows, self._read(rows)) for rows in batches)
+
+@patch
+def _whole_batches(self:PatchDL, batches):
+    for rows, x in self._images(batches):
+        yield TensorImage(x), *(self._y(k, rows) for k in range(1, len(self.dataset.tls)))
+
+# %% ../nbs/26_packed.ipynb #191e88e1
 def _ahead(f, items, most=2):
     "The results of `f`, in order, computed by a thread before they are needed"
     queue = deque()
@@ -437,6 +458,7 @@ def _ahead(f, items, most=2):
             if len(queue) > most: yield queue.popleft().result()
         while queue: yield queue.popleft().result()
 
+# %% ../nbs/26_packed.ipynb #1de12106
 def _load_pixels(reader, device, step=1024):
     "All patches (n, size, size, 3) uint8 on a device"
     n, size = len(reader), reader.size
@@ -450,7 +472,9 @@ def _fits(reader, device):
     "Do the patches take at most half of the free memory of a GPU?"
     return 3*len(reader)*reader.size**2 <= torch.cuda.mem_get_info(device)[0]/2
 
-def _select(pixels, rows): return pixels[torch.tensor(rows, device=pixels.device)].permute(0, 3, 1, 2)
+def _select(pixels, rows):
+    chosen = torch.tensor(rows, device=pixels.device)
+    return pixels[chosen].permute(0, 3, 1, 2)
 
 def _cuda_images(dl, batches):
     "Pairs of rows, and their images on the GPU"
@@ -462,7 +486,7 @@ def _cuda_images(dl, batches):
     for rows, x in _ahead(lambda rows: (rows, dl._read(rows).pin_memory()), batches):
         yield rows, x.to(dl.device, non_blocking=True)
 
-# %% ../nbs/26_packed.ipynb #d343c329
+# %% ../nbs/26_packed.ipynb #c4698b3c
 class _Keeper:
     "Writes the images that a scan hands on into a file of `_new_x`"
     def __init__(self, path, n, size):
@@ -472,8 +496,10 @@ class _Keeper:
 
     def __call__(self, position, img):
         pixels = np.asarray(_resize(img, self.size))
-        with as_input_error(self.path): _write_at(self.path, self.start + position*pixels.nbytes, pixels)
+        start = self.start + position*pixels.nbytes
+        with as_input_error(self.path): _write_at(self.path, start, pixels)
 
+# %% ../nbs/26_packed.ipynb #7151240a
 def in_place(
     table:pd.DataFrame, # A patch table
 )->bool:
