@@ -264,7 +264,7 @@ def _write_blocks(work, parts, threads, bar):
         if not _is_there(work, k, block): _write_block(work, k, block, readers[block.part.name])
         bar.update(block.stop - block.start)
 
-# %% ../nbs/26_packed.ipynb #f83b3d24
+# %% ../nbs/26_packed.ipynb #5eeae33f
 _SUMS = 'SHA256SUMS'
 
 def _file_digest(path):
@@ -276,7 +276,7 @@ def _finish(work, parts, final):
     for part in parts:
         close_h5(work.x(part))
         _write_rest(work.folder, part)
-    files = sorted(p for p in work.folder.iterdir() if p.name != _SUMS)
+    files = sorted(p for p in work.folder.iterdir() if p.suffix in ('.h5', '.csv'))
     sums = ''.join(f'{_file_digest(p)}  {p.name}\n' for p in files)
     write_text(work.folder/_SUMS, sums)
     os.rename(work.folder, final)
