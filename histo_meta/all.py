@@ -9,6 +9,7 @@ from .readers import *
 from .data import *
 from .audit import *
 from .transforms import *
+from .packed import *
 from .splits import *
 from .weights import *
 from .core import *

@@ -436,23 +436,40 @@ def _unpacked(path):
     if os.path.lexists(f'{path}.gz'): raise _no_images_in(Path(f'{path}.gz'))
 
 # %% ../nbs/20_data.ipynb #8ec4159f
-def _h5_slides(path, images):
+class _Meta(NamedTuple):
+    "What a file …_meta.csv says about the patches, in their order"
+    id:list=None # Ids; only files of `pack_patches` have them
+    slide:list=None # Slides
+
+def _check_h5_ids(path, ids):
+    twice = ids[ids.duplicated()]
+    if len(twice): raise InputError(f'{path}: two patches have the id {_some(twice[:1])}; fix it')
+    for id in ids:
+        problem = 'it is empty' if id == '' else _problem(id)
+        if problem: raise InputError(f'{path}: id {one_line(id, 60)!r}: {problem}; fix it')
+
+def _h5_meta(path, images):
     rows = read_rows(path, ['wsi'])
     if len(rows) != images:
         raise InputError(f'{path}: {len(rows):,} rows for {images:,} images; '
                          'download the files again')
-    slides = _slide_names(rows.wsi)
-    _check_slides(path, slides)
-    return slides.tolist()
+    slide = _slide_names(rows.wsi)
+    packed = 'id' in rows
+    if packed: _check_h5_ids(path, rows.id)
+    known = (slide != '').any() or not packed
+    if known: _check_slides(path, slide)
+    return _Meta(rows.id.tolist() if packed else None, slide.tolist() if known else None)
 
+# %% ../nbs/20_data.ipynb #ca33f1fe
 def _h5_table(file):
     n, path = len(h5_images(file.x)), os.path.abspath(file.x)
     stem = new_table([path]).id[0].removesuffix('_x')  # new_table checks the name
     y, meta = _unpacked(file.y), _unpacked(file.meta)
     label = [VOCAB[v] for v in h5_labels(y, n)] if y else None
-    slide = _h5_slides(meta, n) if meta else None
-    return new_table([path]*n, id=[f'{stem}_{i:07d}' for i in range(n)], row=range(n),
-                     split=file.split, label=label, slide=slide)
+    known = _h5_meta(meta, n) if meta else _Meta()
+    id = known.id or [f'{stem}_{i:07d}' for i in range(n)]
+    return new_table([path]*n, id=id, row=range(n), split=file.split, label=label,
+                     slide=known.slide)
 
 def _read_h5(paths):
     "A patch set of some HDF5 files"
@@ -463,8 +480,9 @@ def _read_h5(paths):
         raise InputError(f'{(unclear or odd)[0]}: its name says neither train, valid nor test as a '
                          'word of its own, but there are other files; rename it, or move it '
                          'elsewhere')
-    tables = [_h5_table(file) for file in files]
-    return PatchSet(pd.concat(tables, ignore_index=True), layout='PCam HDF5')
+    table = pd.concat([_h5_table(file) for file in files], ignore_index=True)
+    _check_h5_ids(Path(paths[0]).parent, table.id)
+    return PatchSet(table, layout='PCam HDF5')
 
 # %% ../nbs/20_data.ipynb #f4f0a26d
 def _h5(folder):
@@ -538,6 +556,9 @@ def read_patch(
     row, # A row of a patch table: anything with attributes `path` and `row`
 )->Picture: # The image in the size of the file, and whether the file holds more than one
     "The image of one patch as it is in its file"
+    packed = getattr(row, 'packed', None)
+    if not pd.isna(packed):
+        return Picture(Image.fromarray(h5_image(packed, int(row.packed_row))), False)
     if pd.isna(row.row): return read_image(row.path)
     return Picture(Image.fromarray(h5_image(row.path, int(row.row))), False)
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['IMAGE_TYPES', 'MIN_SIDE', 'MAX_SIDE', 'check_sides', 'to_rgb', 'Picture', 'read_image', 'read_rows', 'to_label',
-           'h5_dataset', 'h5_images', 'h5_image', 'h5_labels', 'Folder', 'read_folder', 'folder_identity',
-           'first_images']
+           'close_h5', 'h5_dataset', 'h5_images', 'h5_start', 'h5_rows', 'h5_image', 'h5_labels', 'Folder',
+           'read_folder', 'folder_identity', 'first_images']
 
 # %% ../nbs/20a_readers.ipynb #8d2c1e0e
 import csv, errno, math, os, zlib
@@ -319,7 +319,7 @@ def _is_gzip(path):
 
 def _open(path):
     if _is_gzip(path): raise InputError(f'{path} is compressed; name it {path}.gz and run gunzip')
-    try: return h5py.File(path, 'r', rdcc_nbytes=2*_MAX_CHUNK)  # keeps a chunk of many patches
+    try: return h5py.File(path, 'r', rdcc_nbytes=_MAX_CHUNK)  # keeps the last chunk unpacked
     except _H5_ERRORS as e:
         raise InputError(f'{path}: not an HDF5 file ({one_line(e, 200)}); download it again') from e
 
@@ -333,6 +333,14 @@ def _opened_file(path):
     if len(_opened) >= 16: _opened.pop(list(_opened)[0], None)
     _opened[place] = version, _open(path), {}
     return _opened[place][1:]
+
+def close_h5(
+    path, # HDF5 file that is about to be removed
+):
+    "Close a file that this process keeps open for the next row"
+    found = os.stat(path)
+    known = _opened.pop((os.getpid(), found.st_dev, found.st_ino), None)
+    if known: known[1].close()
 
 # %% ../nbs/20a_readers.ipynb #61664fa0
 def _find_dataset(path, file, key):
@@ -375,16 +383,71 @@ def h5_images(
     except ValueError as e: raise InputError(f"{path}: an image in 'x', {e}") from e
     return x
 
+# %% ../nbs/20a_readers.ipynb #ebbb66ac
+def _fill(file, view):
+    "Read bytes into `view` until it is full; a `ValueError` if the file ends before"
+    while len(view):
+        n = file.readinto(view)
+        if not n: raise ValueError('the file ends there')
+        view = view[n:]
+
+def _read_rows(file, start, out, rows):
+    "Read the rows of a contiguous data set that begins at byte `start`"
+    view, step = memoryview(out).cast('B'), out[0].nbytes
+    if isinstance(_in_order(rows), slice):
+        file.seek(start + int(rows[0])*step)
+        return _fill(file, view)
+    for i in np.argsort(rows, kind='stable').tolist():
+        file.seek(start + int(rows[i])*step)
+        _fill(file, view[i*step:][:step])
+
+def _in_order(rows):
+    "A slice for rows that follow each other, or else the rows themselves"
+    steps = np.diff(rows)
+    return slice(int(rows[0]), int(rows[-1]) + 1) if (steps == 1).all() else rows
+
+def _unpack_rows(x, rows):
+    "Rows of a chunked data set"
+    wanted, places = np.unique(rows, return_inverse=True)
+    found = x[_in_order(wanted)]
+    return found if len(wanted) == len(rows) and (np.diff(rows) > 0).all() else found[places]
+
+# %% ../nbs/20a_readers.ipynb #29217e47
+def h5_start(
+    x:h5py.Dataset, # From `h5_images`
+)->int: # Byte of the file at which the first patch begins; None if they are in chunks
+    "Where the patches of a contiguous data set begin"
+    return x.id.get_offset() if x.chunks is None else None
+
+def _h5_rows(path, rows):
+    x = h5_images(path)
+    if not len(rows): return np.empty((0, *x.shape[1:]), np.uint8)
+    if min(rows) < 0 or max(rows) >= len(x): raise IndexError(f'there are {len(x):,} rows')
+    start = h5_start(x)
+    if start is None: return _unpack_rows(x, rows)
+    out = np.empty((len(rows), *x.shape[1:]), np.uint8)
+    with open(path, 'rb', buffering=0) as file: _read_rows(file, start, out, rows)
+    return out
+
+def h5_rows(
+    path, # HDF5 file …_x.h5
+    rows, # Rows of the patches, in any order
+)->np.ndarray: # (len(rows), size, size, 3) uint8, in the order of `rows`
+    "Some patches of a file of PatchCamelyon"
+    rows = np.asarray(rows, np.int64)
+    try: return _h5_rows(path, rows)
+    except (*_H5_ERRORS, IndexError) as e: why = one_line(e, 200)
+    if len(rows) > 1:  # which one is it?
+        for row in rows.tolist(): h5_rows(path, [row])
+    raise InputError(f'{path}: row {rows[0]} cannot be read as a patch ({why}); '
+                     'download the file again, or leave it out with --skip (skip=True)')
+
 def h5_image(
     path, # HDF5 file …_x.h5
     row:int, # Row of the patch
 )->np.ndarray: # (size, size, 3) uint8
     "One patch of a file of PatchCamelyon"
-    x = h5_images(path)
-    try: return x[row]
-    except (*_H5_ERRORS, IndexError) as e:
-        raise InputError(f'{path}: row {row} cannot be read as a patch ({one_line(e, 200)}); '
-                         'download the file again, or leave it out with --skip (skip=True)') from e
+    return h5_rows(path, [row])[0]
 
 # %% ../nbs/20a_readers.ipynb #4e22566e
 def h5_labels(

@@ -32,6 +32,7 @@ from .core import *
 from .data import *
 from .files import *
 from .metrics import *
+from .packed import *
 from .readers import read_rows
 from .report import *
 from .splits import *
@@ -372,10 +373,13 @@ def _final_info(run, predictor, preds):
     return replace(info, model=model, hashes=hashes)
 
 # %% ../nbs/65_run.ipynb #a8d8dea1
-def _held_out_patches(run):
+def _are_kept(pixels): return pixels is not None and 'packed' in pixels
+
+def _held_out_patches(run, pixels=None):
     "The patch table of the validation set, if its files are still those of the training"
     valid = run.split[run.split.split=='valid'].reset_index(drop=True)
     valid = valid.reindex(columns=[*PATCH_COLUMNS, *HASH_COLUMNS])
+    if _are_kept(pixels): return valid[PATCH_COLUMNS]
     changed = valid.id[scan_patches(valid).pixel_hash != valid.pixel_hash]
     if not len(changed): return valid[PATCH_COLUMNS]
     raise InputError(f'{len(changed):,} of {len(valid):,} held-out patches cannot be read, or were '
@@ -389,20 +393,35 @@ def finish_run(
     num_workers:int=0, # Processes that read patches
     progress:bool=False, # Show a progress bar on standard error
     device=None, # Name of a device; by default the GPU if there is one
+    pixels=None, # Patch table with the places of pixels that are kept; see `kept_pixels`
 )->Run: # The same run, evaluated
     "Evaluate a run on its held-out patches"
-    valid, bundle = _held_out_patches(run), run.folder/'bundle'
-    uncalibrated = Predictor(bundle, device).calibrated(1.)
+    valid, bundle = _held_out_patches(run, pixels), run.folder/'bundle'
+    uncalibrated = _PixelPredictor(bundle, device, pixels).calibrated(1.)
     logits = uncalibrated.predict_logits(valid, num_workers, progress)
     raw = uncalibrated.probs(logits)
     update_bundle(bundle, temperature=_temperature(valid, raw))
-    predictor = Predictor(bundle, device)
+    predictor = _PixelPredictor(bundle, device, pixels)
     preds = predictions_table(valid, predictor.probs(logits))
     data = report_data(preds, _final_info(run, predictor, preds), raw, predictor=predictor,
                        log=_Log(run), n_boot=n_boot)
     write_text(bundle/'README.md', model_card(data))
     with write_together(run.folder, last='metrics.json') as part: write_evaluation(part, data)
     return Run(run.folder)
+
+# %% ../nbs/65_run.ipynb #22934067
+class _PixelPredictor(Predictor):
+    "A `Predictor` that reads the pixels that a training has kept, if there are any"
+    def __init__(self, bundle, device, pixels):
+        super().__init__(bundle, device)
+        self.pixels = pixels.set_index('id') if _are_kept(pixels) else None
+
+    def batches(self, table, *args, **kwargs):
+        if self.pixels is not None:
+            kept = self.pixels.loc[table.id].reset_index()
+            row = kept.packed_row.astype('Int64').to_numpy()
+            table = table.assign(path=kept.packed.to_numpy(), row=row)
+        return super().batches(table, *args, **kwargs)
 
 # %% ../nbs/65_run.ipynb #8e805e02
 class _Log:
@@ -424,7 +443,8 @@ def save_run(
 def _save(learn, folder, n_boot, num_workers, progress):
     write_training(learn, folder)
     shutil.rmtree(folder/'checkpoint', ignore_errors=True)
-    return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device))
+    return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device),
+                      learn.dls.patches.table)
 
 # %% ../nbs/65_run.ipynb #ba5f936a
 def _kept(folder):
@@ -502,6 +522,27 @@ class KeepEpochs(Callback):
         write_training(self.learn, self.folder, self.folder/'checkpoint'/name)
         for old in before: shutil.rmtree(old, ignore_errors=True)
 
+# %% ../nbs/65_run.ipynb #3037f9c3
+def _passes(settings):
+    "How often a training reads each patch"
+    return settings['epochs'] + settings['pretrained'] + (settings['lr'] is None)
+
+@contextmanager
+def _pixels(found, folder, files, progress, settings):
+    "Yield the patches, and a function that keeps their pixels, or None"
+    n, size = len(found), settings['size']
+    if files or in_place(found.table): yield found, None
+    elif why := why_not_kept(n, folder, size, _passes(settings)):
+        _say(progress, f'training straight from the image files: {why}')
+        yield found, None
+    else:
+        _say(progress, f'keeping the pixels of {n:,} patches ({pixels_mb(n, size):,.0f} MB) in '
+                       f'{folder} while it trains; --files reads the image files instead')
+        with kept_pixels(found, folder, size) as (found, keep): yield found, keep
+
+def _say(progress, text):
+    if progress: print(one_line(text), file=sys.stderr)
+
 # %% ../nbs/65_run.ipynb #54c1206b
 def train_run(
     data, # A folder in any of the known layouts
@@ -511,6 +552,7 @@ def train_run(
     num_workers:int=None, # Processes that read patches; `default_num_workers()` by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
+    files:bool=False, # Open the image files in every epoch, and keep no pixels
     **kwargs, # Passed on to `train_learner`: epochs, lr, arch, pretrained, bs, size, seed, …
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
@@ -523,8 +565,9 @@ def train_run(
     _check_unfinished(out)
     with claim_folder(out, new=False) as out: _remove_remains(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
-    with claim_folder(out) as out, _note_kept(out):
-        patches = read_patches(data, skip, size=size, progress=progress)
+    with (claim_folder(out) as out, _note_kept(out),
+          _pixels(find_patches(data), out, files, progress, settings.arguments) as (found, keep)):
+        patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
         lines = [EpochLines()] if progress else []
         kwargs['cbs'] = [KeepEpochs(out), *lines, *L(settings.arguments['cbs'])]
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
@@ -599,7 +642,7 @@ def evaluate_run(
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
 )->Path: # The folder of the evaluation
-    "Evaluate a run on other labelled data, or finish a training that was not evaluated"
+    "Evaluate a run on other labelled data, or the last epoch of a training that was stopped"
     check_settings(num_workers=num_workers)
     if data is None: return _finish(run, n_boot, num_workers, progress).folder
     run, *others = _as_runs([run, *compare])
