@@ -14,9 +14,7 @@ import warnings
 from importlib.metadata import version
 from typing import Callable, NamedTuple
 
-import timm
 import torch
-import torchvision
 from fastai.torch_core import no_random
 from fastai.vision.learner import create_timm_model, create_vision_model
 from torch.overrides import TorchFunctionMode
