@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ONNX_FORMAT', 'ENGINES', 'OnnxPredictor', 'engine_predictor', 'export_onnx']
 
-# %% ../nbs/42_export.ipynb #b5549a57
+# %% ../nbs/42_export.ipynb #57253dec
 import hashlib
 import logging
 import os
@@ -26,7 +26,7 @@ from .data import *
 from .config import *
 from .bundle import *
 
-# %% ../nbs/42_export.ipynb #4a1f6301
+# %% ../nbs/42_export.ipynb #20d41423
 def _extra(name):
     "A module of the extra `onnx`"
     try: return import_module(name)
@@ -34,7 +34,7 @@ def _extra(name):
         raise InputError(f"ONNX needs packages that are not installed ({one_line(e, 100)}); "
                          "run: pip install 'histo_meta[onnx]'") from e
 
-# %% ../nbs/42_export.ipynb #e195516b
+# %% ../nbs/42_export.ipynb #e8e0ff8a
 class _Graph(nn.Module):
     "All that a `Predictor` does between the bytes of patches and their probabilities"
     def __init__(self, predictor):
@@ -46,7 +46,7 @@ class _Graph(nn.Module):
         prob = (logits/self.predictor.config['temperature']).softmax(1)[:, 1]
         return prob, logits
 
-# %% ../nbs/42_export.ipynb #4e913c57
+# %% ../nbs/42_export.ipynb #f061857f
 _OPSET = 18  # ONNX 1.13 of 2023, and all that came later
 
 @contextmanager
@@ -76,7 +76,7 @@ def _write_graph(predictor, path):
         raise InputError(f'PyTorch cannot export {arch} to ONNX ({one_line(e, 200)}); '
                          'use the engine torch') from e
 
-# %% ../nbs/42_export.ipynb #564d4cb4
+# %% ../nbs/42_export.ipynb #b26fae4f
 def _add_metadata(path, config):
     "Write into an ONNX file which model it holds"
     onnx = _extra('onnx')
@@ -88,7 +88,7 @@ def _add_metadata(path, config):
     onnx.helper.set_model_props(model, {key: str(value) for key, value in facts.items()})
     onnx.save(model, path)
 
-# %% ../nbs/42_export.ipynb #3abd5aa0
+# %% ../nbs/42_export.ipynb #0910b8c3
 def _session(raw):
     "ONNX Runtime, ready to run the content of an ONNX file"
     onnxruntime = _extra('onnxruntime')
@@ -108,7 +108,7 @@ def _run(session, pixels, file):
     raise InputError(f'{file}: its output has shape {logits.shape} for {len(pixels)} patches; '
                      'export it again')
 
-# %% ../nbs/42_export.ipynb #94965bdd
+# %% ../nbs/42_export.ipynb #990219e3
 _MAX_ONNX = 2**31  # bytes; no ONNX file can be larger
 
 def _tensors(graph):
@@ -148,7 +148,7 @@ def _check_graph(raw, file, size):
     raise InputError(f'{file}: it does not take patches of {size}x{size} pixels and return '
                      'probabilities; export it again')
 
-# %% ../nbs/42_export.ipynb #b457a1fa
+# %% ../nbs/42_export.ipynb #6a6babb6
 ONNX_FORMAT = 'histo_meta onnx 1'
 ENGINES = ('torch', 'onnx', 'onnx-int8')
 _FILES = {'onnx': 'model.onnx', 'onnx-int8': 'model-int8.onnx'}
@@ -169,7 +169,7 @@ def _read_onnx(folder, engine, config):
     _check_graph(raw, file, config['size'])
     return raw
 
-# %% ../nbs/42_export.ipynb #c5f36024
+# %% ../nbs/42_export.ipynb #88b0f082
 class OnnxPredictor(Predictor):
     "A `Predictor` that computes with ONNX Runtime, on the CPU"
     def __init__(self,
@@ -197,7 +197,7 @@ class OnnxPredictor(Predictor):
 
     def __repr__(self): return f'{super().__repr__()[:-1]}, {self.engine})'
 
-# %% ../nbs/42_export.ipynb #80ec8a4b
+# %% ../nbs/42_export.ipynb #91ba760d
 def engine_predictor(
     folder, # Of a bundle
     engine:str='torch', # 'torch', 'onnx' or 'onnx-int8'
@@ -209,7 +209,7 @@ def engine_predictor(
     if engine == 'torch': return Predictor(folder, **kwargs)
     return OnnxPredictor(folder, engine == 'onnx-int8', **kwargs)
 
-# %% ../nbs/42_export.ipynb #4ebd0e01
+# %% ../nbs/42_export.ipynb #9f75ab27
 _MAX_DIFFERENCE = 1e-4  # of a probability
 _COMPARED = 64          # held-out patches, at most
 
@@ -240,7 +240,7 @@ def _check_parity(predictor, file, split):
     raise InputError(f'the exported model differs from the original by up to {worst:.2g} in '
                      'probability, so it was not written; use the engine torch')
 
-# %% ../nbs/42_export.ipynb #a975db54
+# %% ../nbs/42_export.ipynb #cc5dc627
 def _write_note(file, predictor, engine, facts):
     "Write what is known about an ONNX file into a file next to it"
     known = dict(format=ONNX_FORMAT,
@@ -260,7 +260,7 @@ def _write_float(predictor, folder, split):
     _write_note(file, predictor, 'onnx', _check_parity(predictor, file, split))
     return file
 
-# %% ../nbs/42_export.ipynb #b5c11c05
+# %% ../nbs/42_export.ipynb #ad5da2cb
 _CALIBRATION = 256  # training patches, at most
 _INT8 = ('Conv', 'Gemm', 'MatMul', 'Add', 'Relu', 'MaxPool')  # operators in 8 bits
 
@@ -281,7 +281,7 @@ def _quantize(predictor, source, file, train):
                           activation_type=q.QuantType.QUInt8, weight_type=q.QuantType.QInt8)
     _add_metadata(file, predictor.config)
 
-# %% ../nbs/42_export.ipynb #944ddb28
+# %% ../nbs/42_export.ipynb #21df2382
 _MAX_DROP = .001  # of the AUC
 
 def _auc_drop(table, before, after):
@@ -314,7 +314,7 @@ def _auc_int8(predictor, file, valid, progress):
     before = predictor.predict(valid, progress=progress)
     return _auc_drop(valid, before, predictor.probs(torch.cat(out))) | dict(held_out=len(valid))
 
-# %% ../nbs/42_export.ipynb #4b80fac8
+# %% ../nbs/42_export.ipynb #b9f54534
 def export_onnx(
     bundle, # Folder of a bundle
     out=None, # New folder to write to; the bundle by default
