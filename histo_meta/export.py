@@ -292,7 +292,8 @@ def _auc_drop(table, before, after):
     auc, auc_int8 = (float(roc_auc_score(y, p)) for p in (before, after))
     if auc - auc_int8 <= _MAX_DROP: return dict(auc=auc, auc_int8=auc_int8)
     raise InputError(f'in int8 the AUC on the held-out patches is {auc_int8:.4f}, not {auc:.4f}, '
-                     f'and it may fall by {_MAX_DROP:g}; nothing was written; export without --int8')
+                     f'and it may fall by {_MAX_DROP:g}; nothing was written; '
+                     'export without --int8')
 
 def _write_int8(predictor, folder, split, progress):
     train, valid = _part(split, 'train', _CALIBRATION), _part(split, 'valid')
