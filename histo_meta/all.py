@@ -16,6 +16,7 @@ from .core import *
 from .config import *
 from .bundle import *
 from .convert import *
+from .export import *
 from .intervals import *
 from .metrics import *
 from .plots import *

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
            'write_training', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run', 'run_point',
-           'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run']
+           'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run',
+           'export_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
 import hashlib, os, shutil, sys
@@ -30,6 +31,7 @@ from .bundle import *
 from .config import *
 from .core import *
 from .data import *
+from .export import *
 from .files import *
 from .metrics import *
 from .packed import *
@@ -188,10 +190,11 @@ def report(self:Run)->Path:
 
 @patch
 def predictor(self:Run,
-    **kwargs, # Passed on to `Predictor`: device, bs
+    engine:str='torch', # As for `engine_predictor`: 'torch', 'onnx' or 'onnx-int8'
+    **kwargs, # Passed on to the predictor: bs, tta; device for 'torch' only
 )->Predictor:
     "The model, ready to predict"
-    return Predictor(self.folder/'bundle', **kwargs)
+    return engine_predictor(self.folder/'bundle', engine, **kwargs)
 
 @patch
 def __repr__(self:Run):
@@ -390,7 +393,7 @@ def _held_out_patches(run, pixels=None):
 def finish_run(
     run:Run, # Trained
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=False, # Show a progress bar on standard error
     device=None, # Name of a device; by default the GPU if there is one
     pixels=None, # Patch table with the places of pixels that are kept; see `kept_pixels`
@@ -433,7 +436,7 @@ def save_run(
     learn:Learner, # Trained, with the `DataLoaders` of `patch_dls`
     folder, # New folder for the run
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=False, # Show a progress bar on standard error
 )->Run:
     "Make a run of a learner: write its training, and evaluate it on its validation set"
@@ -620,7 +623,7 @@ def evaluation_info(
         measured_on=name,
         data=data,
         split=dict(name='external') | seen,
-        model=old.model,
+        model=dict(old.model),
         training=training | dict(split=old.split['name']) | counts,
         versions=versions() | dict(made=date.today().isoformat()),
         hashes=dict(bundle=config['hash'], split=config.get('split_hash')),
@@ -638,9 +641,11 @@ def evaluate_run(
     out=None, # New folder to write to; RUN/evaluations/NAME-OF-DATA by default
     compare=(), # Other runs, or their folders, to compare on the same patches
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
+    engine:str='torch', # What computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
+    tta:bool=False, # Test-time augmentation: average the eight dihedral views of each patch
 )->Path: # The folder of the evaluation
     "Evaluate a run on other labelled data, or the last epoch of a training that was stopped"
     check_settings(num_workers=num_workers)
@@ -651,24 +656,27 @@ def evaluate_run(
     if out is None and usual.exists():
         raise InputError(f'{usual} exists already; choose another folder with --out (out)')
     with claim_folder(out or usual) as out:
-        predictor = run.predictor()
+        predictor, *rest = (r.predictor(engine, tta=tta) for r in (run, *others))
         patches = read_patches(data, skip, size=predictor.config['size'], progress=progress,
                                like=_like(predictor.config))
-        report = _evaluate(run, others, predictor, patches, name, point, num_workers, progress, n_boot)
+        info = evaluation_info(run, patches, name, predictor.config)
+        info.model.update(engine=engine, tta='eight dihedral views' if tta else 'none')
+        names = [r.folder.name for r in (run, *others)]
+        models = dict(zip(names, [predictor, *rest]))
+        report = _evaluate(info, point, models, patches, num_workers, progress, n_boot)
         with write_together(out, last='metrics.json') as part: write_evaluation(part, report)
     return out
 
 # %% ../nbs/65_run.ipynb #600c0b73
-def _evaluate(run, others, predictor, patches, name, point, num_workers, progress, n_boot):
-    "The `ReportData` of an evaluation on other patches"
-    def predict(r): return r.predictor().predict(patches.table, num_workers, progress)
+def _evaluate(info, point, models, patches, num_workers, progress, n_boot):
+    "The `ReportData` of an evaluation; `models`: names to predictors, the evaluated one first"
+    predictor, *others = models.values()
     logits = predictor.predict_logits(patches.table, num_workers, progress)
     preds = predictions_table(patches.table, predictor.probs(logits))
-    models = {run.folder.name: preds.prob} | {r.folder.name: predict(r) for r in others}
+    probs = [preds.prob, *(p.predict(patches.table, num_workers, progress) for p in others)]
     return report_data(
-        preds, evaluation_info(run, patches, name, predictor.config),
-        predictor.calibrated(1.).probs(logits), point, predictor,
-        models=models if others else None, n_boot=n_boot)
+        preds, info, predictor.calibrated(1.).probs(logits), point, predictor,
+        models=dict(zip(models, probs)) if others else None, n_boot=n_boot)
 
 def _as_runs(runs):
     "Runs from folders; their names must differ, to tell them apart in plots and tables"
@@ -748,21 +756,24 @@ def predict_run(
     out=None, # New CSV file to write; only returned by default
     submission:bool=False, # Columns id and label, as Kaggle expects them
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=True, # Show what is going on, on standard error
+    engine:str='torch', # What computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
+    tta:bool=False, # Test-time augmentation: average the eight dihedral views of each patch
 )->pd.DataFrame: # From `predictions_table`, or with columns id and label
     "Predict every patch of a data set"
     check_settings(num_workers=num_workers)
-    if out is None: return _predict(run, data, submission, skip, num_workers, progress)
+    if out is None:
+        return _predict(run, data, submission, skip, num_workers, progress, engine, tta)
     with atomic_path(out, new=True) as part:
-        preds = _predict(run, data, submission, skip, num_workers, progress)
+        preds = _predict(run, data, submission, skip, num_workers, progress, engine, tta)
         write_csv(part, preds)
     return preds
 
 # %% ../nbs/65_run.ipynb #80fa8892
-def _predict(run, data, submission, skip, num_workers, progress):
+def _predict(run, data, submission, skip, num_workers, progress, engine, tta):
     run = _as_runs([run])[0]
-    predictor = run.predictor()
+    predictor = run.predictor(engine, tta=tta)
     if submission: data = _test_folder(data)
     wanted = submission_ids(data) if submission else None
     found = find_patches(data)
@@ -786,3 +797,15 @@ def _tell(seen, prob):
     if any(seen.values()): print(split_summary('external', **seen), file=sys.stderr)
     if len(prob) > 1 and np.ptp(prob) == 0:
         print('all probabilities are equal: the model does not separate the classes', file=sys.stderr)
+
+# %% ../nbs/65_run.ipynb #99f8a1f9
+def export_run(
+    run, # A `Run` or its folder
+    out=None, # New folder to write to; the bundle of the run by default
+    int8:bool=False, # Write the network in int8, too
+    progress:bool=True, # Show progress bars on standard error
+)->list: # The ONNX files that were written
+    "Export the model of a run to ONNX, checked on its own patches"
+    run = _as_runs([run])[0]
+    split = run.split.reindex(columns=[*PATCH_COLUMNS])
+    return export_onnx(run.folder/'bundle', out, split, int8, progress)
