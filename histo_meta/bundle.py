@@ -46,6 +46,10 @@ def _enhance_config(enhance):
 
 def _patch_size(dls): return dls.size if isinstance(dls, PatchDataLoaders) else None
 
+def _precision(learn):
+    "What a learner was trained in, if our callback says so"
+    return next((cb.dtype for cb in learn.cbs if isinstance(cb, TrainingPrecision)), None)
+
 # %% ../nbs/40_bundle.ipynb #82e310af
 def learner_config(
     learn:Learner, # With the `DataLoaders` of `patch_dls`, or any others that normalise
@@ -68,6 +72,7 @@ def learner_config(
                   enhance=_enhance_config(enhance),
                   temperature=1.,
                   versions=versions(),
+                  precision=_precision(learn),
                   images=to_plain(images),
                   split_hash=None,
                   hash=None)

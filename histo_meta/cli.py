@@ -40,12 +40,17 @@ def histo_train(
     scratch:bool=False, # Train from scratch instead of from ImageNet weights
     workers:int=None, # Processes that read patches; one per core, at most eight, by default
     skip:bool=False, # Leave out patches that cannot be read
+    precision:str='auto', # auto, float32, bfloat16 or float16
+    compile:bool=False, # Compile the network first: a minute more, then faster epochs
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')
+    from histo_meta.core import shared_cores
     from histo_meta.run import run_summary, train_run
-    run = train_run(data, out, split, skip, workers, arch=arch, epochs=epochs, lr=lr, bs=bs,
-                    size=size, valid_pct=valid, seed=seed, pretrained=not scratch)
+    with shared_cores() as cbs:
+        run = train_run(data, out, split, skip, workers, arch=arch, epochs=epochs, lr=lr, bs=bs,
+                        size=size, valid_pct=valid, seed=seed, pretrained=not scratch, cbs=cbs,
+                        precision=precision, compile=compile)
     return run_summary(run.folder)
 
 # %% ../nbs/90_cli.ipynb #d614f4fa

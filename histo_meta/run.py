@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
+from fastai.torch_core import default_device
 from fastcore.basics import patch
 
 # %% ../nbs/65_run.ipynb #a8a8a5cd
@@ -30,6 +32,7 @@ from .config import *
 from .core import *
 from .data import *
 from .files import *
+from .machine import check_compiler, find_precision
 from .metrics import *
 from .readers import read_rows
 from .report import *
@@ -262,6 +265,7 @@ def _model_info(learn, config, name):
         mpp=config['mpp'],
         parameters=sum(p.numel() for p in learn.model.parameters()),
         bs=learn.dls.bs,
+        precision=config['precision'],
         epochs=len(log.history),
         lr=log.lr_max,
         seconds=round(float(log.history.seconds.sum()), 1) if len(log.history) else None,
@@ -460,9 +464,11 @@ def train_run(
     check_arch(kwargs.get('arch', 'resnet34'), kwargs.get('size', PATCH))
     _check_unfinished(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
+    place = _check_place(**kwargs)
     with claim_folder(out) as out, _note_kept(out):
         patches = read_patches(data, skip, size=kwargs.get('size', PATCH), progress=progress)
         cbs = [KeepEpochs(out), *([EpochLines()] if progress else []), *kwargs.pop('cbs', [])]
+        if progress: print(place, file=sys.stderr)
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
                               cbs=cbs, **kwargs)
         return _save(learn, out, n_boot, num_workers, progress)
@@ -472,6 +478,15 @@ def _check_unfinished(folder):
     "Raise an `InputError` if a folder holds a training that is not evaluated"
     kept = _kept(Path(folder))
     if kept: raise InputError(f'{folder} exists already: {kept}; or choose another name')
+
+def _check_place(precision='auto', compile=False, device=None, **others):
+    "Can the device train like this? Says how the training will be done"
+    device = torch.device(device or default_device())
+    precision = find_precision(precision, device)
+    if compile: check_compiler(device)
+    threads = torch.get_num_threads()
+    cores = '1 core' if threads == 1 else f'{threads} cores'
+    return f'training in {precision} on {cores if device.type == "cpu" else device}'
 
 # %% ../nbs/65_run.ipynb #8df82a78
 def run_point(
