@@ -41,7 +41,7 @@ def histo_train(
     workers:int=None, # Processes that read patches; one per core, at most eight, by default
     skip:bool=False, # Leave out patches that cannot be read
     precision:str='auto', # auto, float32, bfloat16 or float16
-    compile:bool=False, # Compile the network first: a minute more, then faster epochs
+    compile:bool=False, # Compile the network first; try it for long trainings on a GPU
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')

@@ -64,8 +64,10 @@ class Run:
 # %% ../nbs/65_run.ipynb #b8698a57
 def _last_epoch(folder):
     "The bundle of the last epoch that was kept, and its number; None if there is none"
-    found = sorted(Path(folder).glob('checkpoint/epoch-*'))
-    return (found[-1], int(found[-1].name.removeprefix('epoch-'))) if found else None
+    complete = sorted(Path(folder).glob('checkpoint/epoch-*/config.json'))
+    if not complete or not (Path(folder)/'training.json').is_file(): return None
+    bundle = complete[-1].parent
+    return bundle, int(bundle.name.removeprefix('epoch-'))
 
 def _advice(folder):
     if _last_epoch(folder):
