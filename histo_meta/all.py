@@ -1,6 +1,7 @@
 """Every public name of histo_meta, but those of the MNIST family: `from histo_meta.all import *`"""
 from .base import *
 from .files import *
+from .machine import *
 from .command import *
 from .stain import *
 from .tissue import *

@@ -21,8 +21,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .base import PATCH, InputError, check_number, one_line, progress_bar, usable_cores
+from .base import PATCH, InputError, check_number, one_line, progress_bar
 from .data import ImageStats, PatchSet, check_labels, find_patches, read_patch
+from .machine import usable_cores
 
 # %% ../nbs/21_audit.ipynb #f17c1435
 def symmetries(

@@ -29,6 +29,7 @@ from .files import *
 from .core import *
 from .data import *
 from .config import *
+from .machine import usable_cores
 from .packed import PatchReader, read_ahead
 from .stain import enhance
 from .transforms import Enhance, dihedral
@@ -48,6 +49,10 @@ def _enhance_config(enhance):
     return dict(contrast=enhance.contrast, brightness=enhance.brightness)
 
 def _patch_size(dls): return dls.size if isinstance(dls, PatchDataLoaders) else None
+
+def _precision(learn):
+    "What a learner was trained in, if our callback says so"
+    return next((cb.dtype for cb in learn.cbs if isinstance(cb, TrainingPrecision)), None)
 
 # %% ../nbs/40_bundle.ipynb #82e310af
 def learner_config(
@@ -71,6 +76,7 @@ def learner_config(
                   enhance=_enhance_config(enhance),
                   temperature=1.,
                   versions=versions(),
+                  precision=_precision(learn),
                   images=to_plain(images),
                   split_hash=None,
                   hash=None)

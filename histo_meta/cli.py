@@ -60,12 +60,17 @@ def histo_train(
     workers:int=None, # Processes that read patches; one per core, at most eight, by default
     skip:bool=False, # Leave out patches that cannot be read
     files:bool=False, # Open the image files in every epoch, and keep no pixels
+    precision:str='auto', # auto, float32, bfloat16 or float16
+    compile:bool=False, # Compile the network first; try it for long trainings on a GPU
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')
+    from histo_meta.core import shared_cores
     from histo_meta.run import run_summary, train_run
-    run = train_run(data, out, split, skip, workers, files=files, arch=arch, epochs=epochs, lr=lr,
-                    bs=bs, size=size, valid_pct=valid, seed=seed, pretrained=not scratch)
+    with shared_cores() as cbs:
+        run = train_run(data, out, split, skip, workers, files=files, arch=arch, epochs=epochs,
+                        lr=lr, bs=bs, size=size, valid_pct=valid, seed=seed, cbs=cbs,
+                        pretrained=not scratch, precision=precision, compile=compile)
     return run_summary(run.folder)
 
 # %% ../nbs/90_cli.ipynb #d614f4fa

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from . import __version__
 from .base import *
+from .machine import PRECISIONS
 from .weights import find_arch, is_arch
 from .readers import MAX_SIDE, MIN_SIDE
 
@@ -91,12 +92,13 @@ CONFIG_RULES = dict(
     enhance=_or_null(_nested(contrast=_number(0, 100), brightness=_number(-10, 10))),
     temperature=_number(MIN_TEMPERATURE, MAX_TEMPERATURE),  # the outputs are divided by it
     versions=Rule('names of libraries and their versions, as text', _is_versions),
+    precision=_or_null(Rule(f'one of {", ".join(PRECISIONS)}', lambda v: v in PRECISIONS)),
     images=_or_null(_nested(side=_whole(1, MAX_SIDE), mean=_numbers(4, -255, 255),
                             std=_numbers(4, 0, 255))),
     split_hash=_HASH,  # of split.csv, the patches that the model was trained on
     hash=_HASH)  # of everything else; null for a model that was not saved
 
-_OPTIONAL = {'images', 'split_hash'}  # null if they are missing
+_OPTIONAL = {'precision', 'images', 'split_hash'}  # null if they are missing
 
 # %% ../nbs/40a_config.ipynb #be4d5012
 def _short(value): return one_line(reprlib.repr(value))
@@ -119,7 +121,7 @@ def _check_format(config, where):
 def check_config(
     config, # Content of config.json, as read
     where, # File or learner that it belongs to, for messages
-)->dict: # The same, with null for `images` and `split_hash` if they are missing
+)->dict: # The same, with null for optional keys that are missing
     "Raise an `InputError` unless `config` follows `CONFIG_RULES`"
     if not isinstance(config, dict):
         raise InputError(f'{where}: not a JSON object; it must have the keys of a bundle')

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['read_patch_image', 'PatchBlock', 'patch_block', 'patch_stats', 'patch_tfms', 'PatchDataLoaders',
-           'default_num_workers', 'check_settings', 'patch_dls', 'Bfloat16', 'fast_callbacks', 'LRFind', 'TrainingLog',
-           'FiniteLoss', 'patch_learner', 'lr_find', 'plot_lr_find', 'worker_errors', 'train_learner']
+           'default_num_workers', 'check_settings', 'patch_dls', 'TrainingPrecision', 'ShareCores', 'shared_cores',
+           'LRFind', 'TrainingLog', 'FiniteLoss', 'patch_learner', 'lr_find', 'plot_lr_find', 'worker_errors',
+           'train_learner']
 
 # %% ../nbs/30_core.ipynb #341f78c2
 import multiprocessing, signal, threading, traceback, warnings
@@ -24,19 +25,22 @@ from fastai.data.core import DataLoaders
 from fastai.data.transforms import ColReader, IntToFloatTensor, Normalize
 from fastai.learner import Learner
 from fastai.metrics import RocAucBinary, accuracy
-from fastai.torch_core import no_random, to_float
+from fastai.torch_core import no_random
 from fastai.vision.core import PILImage, imagenet_stats
 from fastai.vision.learner import vision_learner
 from fastcore.foundation import L
 from fastcore.meta import delegates
 from PIL import Image
+from torch.amp import GradScaler
 
 # %% ../nbs/30_core.ipynb #5e57baf4
 from . import stain
 from .audit import check_patches
 from .base import COLORS, PATCH, VOCAB, InputError
-from .base import check_number, get_ax, plain_log_ticks, theme, usable_cores
+from .base import check_number, get_ax, plain_log_ticks, theme
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
+from .machine import THREADS_GIVEN, check_compiler, core_use, find_precision
+from .machine import free_cores, usable_cores
 from .packed import PatchDL, ResizePatch
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
@@ -254,30 +258,65 @@ def _make_learner(dls, arch, pretrained, **kwargs):
     with checked_weights(arch): return vision_learner(dls, found, **kwargs)
 
 # %% ../nbs/30_core.ipynb #debf8fbc
-class Bfloat16(Callback):
-    "Train in bfloat16, validate in float32"
-    order = 10
-    def before_fit(self):
-        model = self.model
-        device = self.dls.device.type
-        forward = type(model).forward
-        def cast_forward(*args):
-            with torch.autocast(device, torch.bfloat16, enabled=model.training):
-                return forward(model, *args)
-        model.forward = cast_forward
-    def after_pred(self): self.learn.pred = to_float(self.pred)
-    def after_fit(self): self.model.__dict__.pop('forward', None)
+class _CastOnce:
+    "In place of a model's `forward`: one forward pass in another precision"
+    def __init__(self, model, net, dtype): self.model, self.net, self.dtype = model, net, dtype
+    def __call__(self, *args):
+        self.model.__dict__.pop('forward', None)
+        net = self.net or self.model.forward
+        half = self.dtype != 'float32' and self.model.training
+        kind = next(self.model.parameters()).device.type
+        with torch.autocast(kind, getattr(torch, self.dtype), enabled=half): return net(*args)
 
-def fast_callbacks(
-    device:torch.device, # Device that the model trains on
-)->list: # fastai callbacks
-    "Channels last, and half precision if the hardware has it"
-    if device.type == 'cuda':
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return [ChannelsLast(), Bfloat16() if native else MixedPrecision()]
-    cpu_has_bf16 = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
-    native = device.type == 'cpu' and cpu_has_bf16()
-    return [ChannelsLast(), Bfloat16()] if native else [ChannelsLast()]
+class TrainingPrecision(MixedPrecision):
+    "Train in a precision of your choice, validate in float32"
+    def __init__(self,
+        dtype:str, # 'float32', 'bfloat16' or 'float16'
+        compile:bool=False, # Compile the network for training with `torch.compile`
+    ):
+        self.dtype, self.compile, self.net = dtype, compile, None
+
+    def before_fit(self):
+        find_precision(self.dtype, self.dls.device)
+        self.scaler = GradScaler('cuda', enabled=self.dtype == 'float16')
+        self.scales = L()
+
+    def before_batch(self):
+        if not self.training: return
+        if self.compile and self.net is None: self.net = torch.compile(self.model.forward)
+        self.model.forward = _CastOnce(self.model, self.net, self.dtype)
+
+    def after_loss(self): pass
+    def after_step(self): self.scaler.update()
+    def after_fit(self):
+        self.net = self.scaler = None
+        self.model.__dict__.pop('forward', None)
+    def __getstate__(self): return self.__dict__ | dict(net=None, scaler=None)
+
+# %% ../nbs/30_core.ipynb #ce754665
+class ShareCores(Callback):
+    "Train with as many threads as other processes leave cores for"
+    order = -10
+    def __init__(self,
+        every:float=1., # Seconds between two looks at the cores
+    ):
+        self.every, self.cores, self.last = every, usable_cores(), core_use()
+
+    def before_fit(self): self.before_batch()
+
+    def before_batch(self):
+        now = core_use()
+        if now.clock - self.last.clock < self.every: return
+        free, self.last = free_cores(self.last, now), now
+        threads = min(self.cores, max(1, round(free)))
+        if threads != torch.get_num_threads(): torch.set_num_threads(threads)
+
+@contextmanager
+def shared_cores():
+    "Callbacks for trainings in this block, which share the cores with other processes"
+    before = torch.get_num_threads()
+    try: yield [] if THREADS_GIVEN else [ShareCores()]
+    finally: torch.set_num_threads(before)
 
 # %% ../nbs/30_core.ipynb #179bfcac
 class LRFind(NamedTuple):
@@ -335,10 +374,14 @@ def patch_learner(
     arch:str='resnet34', # A torchvision model, or 'timm/NAME'
     pretrained:bool=True, # Transfer learning: ImageNet weights, frozen body; else from scratch
     cbs=None, # More fastai callbacks
+    precision:str='auto', # 'float32', 'bfloat16', 'float16', or what the device is fast in
+    compile:bool=False, # Compile the network for training
     **kwargs, # Passed on to `vision_learner`
 )->Learner: # With a `training_log`
     "A `vision_learner` (formerly `cnn_learner`) for patches"
-    cbs = [TrainingLog(), FiniteLoss(), *fast_callbacks(dls.device), *L(cbs)]
+    if compile: check_compiler(dls.device)
+    half = TrainingPrecision(find_precision(precision, dls.device), compile)
+    cbs = [TrainingLog(), FiniteLoss(), ChannelsLast(), half, *L(cbs)]
     metrics = [accuracy, RocAucBinary()]
     return _make_learner(dls, arch, pretrained, metrics=metrics, cbs=cbs, **kwargs)
 
@@ -450,6 +493,8 @@ def train_learner(
     progress:bool=True, # Show fastai's bars and the table of epochs
     stats=None, # As for `patch_dls`; by default those that the weights of `arch` expect
     lr_mult:float=3., # With pretrained weights, the first layers learn at `lr/lr_mult`
+    precision:str='auto', # 'float32', 'bfloat16', 'float16', or what the device is fast in
+    compile:bool=False, # Compile the network for training
     **kwargs, # Passed on to `patch_dls`
 )->Learner: # Trained; `training_log` has its history and learning rate
     "Split, build, find the learning rate and train"
@@ -457,7 +502,7 @@ def train_learner(
     stats = arch_stats(arch) if stats is None else stats
     with no_random(seed):
         dls = patch_dls(source, seed=seed, stats=stats, **kwargs)
-        learn = patch_learner(dls, arch, pretrained, cbs)
+        learn = patch_learner(dls, arch, pretrained, cbs, precision, compile)
         quiet = nullcontext() if progress else learn.no_bar()
         silent = nullcontext() if progress else learn.no_logging()
         with quiet, silent, worker_errors(): return _fit(learn, epochs, lr, lr_mult)

@@ -21,6 +21,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from .base import *
+from .machine import usable_cores
 from .files import *
 from .data import *
 from .config import *

@@ -28,7 +28,8 @@ from PIL import Image
 # %% ../nbs/26_packed.ipynb #dc8902ee
 from .audit import check_patches
 from .base import PATCH, SPLITS, InputError, as_input_error
-from .base import check_number, one_line, progress_bar, usable_cores
+from .base import check_number, one_line, progress_bar
+from .machine import usable_cores
 from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch
 from .files import check_absent, claim_folder, read_bytes, temporary_folder, write_text
 from .readers import MAX_SIDE, MIN_SIDE, close_h5, h5_images, h5_rows, h5_start

@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
+from fastai.torch_core import default_device
 from fastcore.basics import patch
 from fastcore.foundation import L
 
@@ -33,6 +35,7 @@ from .core import *
 from .data import *
 from .export import *
 from .files import *
+from .machine import check_compiler, find_precision
 from .metrics import *
 from .packed import *
 from .readers import read_rows
@@ -290,6 +293,7 @@ def _model_info(learn, config, name):
         mpp=config['mpp'],
         parameters=sum(p.numel() for p in learn.model.parameters()),
         bs=learn.dls.bs,
+        precision=config['precision'],
         epochs=len(log.history),
         lr=log.lr_max,
         seconds=round(float(log.history.seconds.sum()), 1) if len(log.history) else None,
@@ -568,11 +572,13 @@ def train_run(
     _check_unfinished(out)
     with claim_folder(out, new=False) as out: _remove_remains(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
+    place = _check_place(**kwargs)
     with (claim_folder(out) as out, _note_kept(out),
           _pixels(find_patches(data), out, files, progress, settings.arguments) as (found, keep)):
         patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
         lines = [EpochLines()] if progress else []
         kwargs['cbs'] = [KeepEpochs(out), *lines, *L(settings.arguments['cbs'])]
+        if progress: print(place, file=sys.stderr)
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
                               **kwargs)
         return _save(learn, out, n_boot, num_workers, progress)
@@ -582,6 +588,15 @@ def _check_unfinished(folder):
     "Raise an `InputError` if a folder holds a training that is not evaluated"
     kept = _kept(Path(folder))
     if kept: raise InputError(f'{folder} exists already: {kept}; or choose another name')
+
+def _check_place(precision='auto', compile=False, device=None, **others):
+    "Can the device train like this? Says how the training will be done"
+    device = torch.device(device or default_device())
+    precision = find_precision(precision, device)
+    if compile: check_compiler(device)
+    threads = torch.get_num_threads()
+    cores = '1 core' if threads == 1 else f'{threads} cores'
+    return f'training in {precision} on {cores if device.type == "cpu" else device}'
 
 # %% ../nbs/65_run.ipynb #8df82a78
 def run_point(
