@@ -8,7 +8,8 @@ __all__ = ['IMAGE_TYPES', 'MIN_SIDE', 'MAX_SIDE', 'check_sides', 'to_rgb', 'Pict
            'read_folder', 'folder_identity', 'first_images']
 
 # %% ../nbs/20a_readers.ipynb #8d2c1e0e
-import csv, errno, math, os, zlib
+import csv, errno, math, os, resource, threading, zlib
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -310,8 +311,28 @@ def _check_numbers(path, key, data, ndim):
     raise InputError(f'{path}: {key!r} is {data.dtype} of shape {data.shape}; '
                      'this is not a file of PatchCamelyon')
 
+# %% ../nbs/20a_readers.ipynb #2dd15d79
+_MEMORY = 2**28  # bytes that may be taken to open a file and to find a data set in it
+_limit = threading.Lock()
+
+@contextmanager
+def _limited_memory():
+    "In this block the process can take `_MEMORY` more bytes; errors of HDF5 say if that is too few"
+    pages = Path('/proc/self/statm')
+    if not pages.exists():
+        yield
+        return
+    with _limit:
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = int(pages.read_text().split()[0])*resource.getpagesize() + _MEMORY
+        known = [limit for limit in (wanted, before[0]) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min(known), before[1]))
+        try: yield
+        finally: resource.setrlimit(resource.RLIMIT_AS, before)
+
 # %% ../nbs/20a_readers.ipynb #50607f5d
-_H5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, zlib.error)  # of h5py
+_H5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError,
+              zlib.error)  # what h5py raises
 _opened = {}  # (process, device, number of the file) -> (version, file, data sets)
 
 def _is_gzip(path):
@@ -319,7 +340,9 @@ def _is_gzip(path):
 
 def _open(path):
     if _is_gzip(path): raise InputError(f'{path} is compressed; name it {path}.gz and run gunzip')
-    try: return h5py.File(path, 'r', rdcc_nbytes=_MAX_CHUNK)  # keeps the last chunk unpacked
+    try:
+        with _limited_memory():
+            return h5py.File(path, 'r', rdcc_nbytes=_MAX_CHUNK)  # keeps the last chunk unpacked
     except _H5_ERRORS as e:
         raise InputError(f'{path}: not an HDF5 file ({one_line(e, 200)}); download it again') from e
 
@@ -335,9 +358,9 @@ def _opened_file(path):
     return _opened[place][1:]
 
 def close_h5(
-    path, # HDF5 file that is about to be removed
+    path, # HDF5 file
 ):
-    "Close a file that this process keeps open for the next row"
+    "Close a file that this process keeps open for the next row, before it is removed for example"
     found = os.stat(path)
     known = _opened.pop((os.getpid(), found.st_dev, found.st_ino), None)
     if known: known[1].close()
@@ -346,8 +369,9 @@ def close_h5(
 def _find_dataset(path, file, key):
     "A data set that is stored in `file` itself, not behind a link"
     try:
-        hard = isinstance(file.get(key, getlink=True), h5py.HardLink)
-        data = file[key] if hard else None
+        with _limited_memory():
+            hard = isinstance(file.get(key, getlink=True), h5py.HardLink)
+            data = file[key] if hard else None
         if isinstance(data, h5py.Dataset): _check_stored(path, key, data)
     except _H5_ERRORS as e:
         raise InputError(f'{path}: {key!r} is damaged ({one_line(e, 200)}); '
@@ -362,7 +386,11 @@ def h5_dataset(
 )->h5py.Dataset: # Stored in this file, every value of it; not yet read
     "A data set of numbers in an HDF5 file"
     file, found = _opened_file(path)
-    if key not in found: found[key] = _find_dataset(path, file, key)
+    try:
+        if key not in found: found[key] = _find_dataset(path, file, key)
+    except InputError:
+        close_h5(path)  # what HDF5 has read of it takes memory
+        raise
     _check_numbers(path, key, found[key], ndim)
     return found[key]
 
