@@ -570,7 +570,6 @@ def train_run(
     arch, size = (settings.arguments[k] for k in ('arch', 'size'))
     check_arch(arch, size)
     _check_unfinished(out)
-    with claim_folder(out, new=False) as out: _remove_remains(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
     place = _check_place(**kwargs)
     with (claim_folder(out) as out, _note_kept(out),
@@ -585,9 +584,11 @@ def train_run(
 
 # %% ../nbs/65_run.ipynb #c8c5bdcf
 def _check_unfinished(folder):
-    "Raise an `InputError` if a folder holds a training that is not evaluated"
+    "Raise an `InputError` if a folder holds a training that is not evaluated; remove useless remains"
     kept = _kept(Path(folder))
     if kept: raise InputError(f'{folder} exists already: {kept}; or choose another name')
+    if not (Path(folder)/'checkpoint').is_dir(): return
+    with claim_folder(folder, new=False) as folder: _remove_remains(folder)
 
 def _check_place(precision='auto', compile=False, device=None, **others):
     "Can the device train like this? Says how the training will be done"
