@@ -184,6 +184,6 @@ def check_compiler(
     x = torch.zeros(2, device=device)
     try: torch.compile(lambda x: x + 1)(x)
     except Exception as e:  # PyTorch has many kinds, and a missing compiler is not one of them
-        reason = one_line(str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__, 200)
+        reason = one_line((str(e).strip() or type(e).__name__).splitlines()[0], 200)
         raise InputError(f'this machine cannot compile a network ({reason}); install a C++ '
                          'compiler such as g++, or leave out --compile (compile)') from e
