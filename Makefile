@@ -3,6 +3,7 @@
 # make check  is everything in step: notebooks, package, README, imports, docs
 # make real   the tests that need real data, below $HISTO_META_DATA
 # make fuzz   mutated files for every reader, FUZZ_SECONDS each (60 by default)
+# make bench  how fast everything is on this machine, into benchmarks/RESULTS.md; use a machine that does nothing else
 # make docs   the documentation site, in _docs
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ RUN = PATH="$(BIN):$$PATH"
 # One thread a process: two test notebooks run at once, and threads that wait for each other cost more than they give.
 TEST = $(RUN) OMP_NUM_THREADS=1 nbdev_test
 
-.PHONY: demo test check real fuzz docs refresh clean
+.PHONY: demo test check real fuzz bench docs refresh clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +44,9 @@ real: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
 	$(RUN) python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/all.py
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'

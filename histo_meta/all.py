@@ -10,12 +10,14 @@ from .readers import *
 from .data import *
 from .audit import *
 from .transforms import *
+from .packed import *
 from .splits import *
 from .weights import *
 from .core import *
 from .config import *
 from .bundle import *
 from .convert import *
+from .export import *
 from .intervals import *
 from .metrics import *
 from .plots import *

@@ -55,7 +55,9 @@ def _grids(predictor):
     grids,size = [], predictor.config['size']
     stages = _stages(*_body(predictor.model))
     hooks = [stage.register_forward_hook(_note_grid(layer, grids)) for layer,stage in stages]
-    try: predictor.logits(torch.zeros(1, 3, size, size, dtype=torch.uint8))
+    x = predictor.inputs(torch.zeros(1, 3, size, size, dtype=torch.uint8))
+    try:
+        with torch.inference_mode(): predictor.model(x)
     finally:
         for hook in hooks: hook.remove()
     return grids

@@ -12,6 +12,7 @@ import hashlib, sys, warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np, pandas as pd
@@ -205,35 +206,38 @@ def image_look(
 # %% ../nbs/21_audit.ipynb #181af7e1
 def _is_blank(img): return all(high - low <= 5 for low, high in img.getextrema())
 
-def _scan(row):
+def _scan(row, keep):
     try: img, pages = read_patch(row)
     except InputError as e: return PatchScan(one_line(e))
+    if keep: keep(row.position, img)
     a = np.asarray(img)
     hashes = dict(pixel_hash=pixel_hash(a), perceptual_hash=perceptual_hash(img))
     return PatchScan(side=img.width, pages=pages, blank=_is_blank(img), **image_look(a), **hashes)
 
-def _scan_rows(rows):
-    return pd.DataFrame(map(_scan, rows.itertuples(index=False)), columns=PatchScan._fields)
+def _scan_rows(rows, keep):
+    found = [_scan(row, keep) for row in rows.itertuples(index=False)]
+    return pd.DataFrame(found, columns=PatchScan._fields)
 
 # %% ../nbs/21_audit.ipynb #813444be
-def _scan_batches(table, threads):
-    rows = table.reindex(columns=['path', 'row'])
+def _scan_batches(table, threads, keep):
+    rows = table.reindex(columns=['path', 'row']).assign(position=range(len(table)))
     batches = [rows[start:start+100] for start in range(0, max(len(rows), 1), 100)]
     pool = ThreadPoolExecutor(threads)
-    try: yield from pool.map(_scan_rows, batches)
+    try: yield from pool.map(_scan_rows, batches, repeat(keep))
     finally: pool.shutdown(cancel_futures=True)
 
 def scan_patches(
     table:pd.DataFrame, # A patch table
     threads:int=None, # Number of threads that read; one for each core, at most eight, by default
     progress:bool=False, # Show a progress bar on standard error
+    keep=None, # A function of a position in the table and an image, called with each image
 )->pd.DataFrame: # One row for each patch, with the fields of `PatchScan`
     "Open every patch once"
     threads = check_number('threads', threads or min(usable_cores(), 8), 1, 64)
     bar, found = progress_bar(len(table), 'checking', disable=not progress), []
     with bar, warnings.catch_warnings():
         warnings.simplefilter('ignore')  # decoders warn about files that they then cannot read
-        for part in _scan_batches(table, threads):
+        for part in _scan_batches(table, threads, keep):
             found.append(part)
             bar.update(len(part))
     return pd.concat(found).set_axis(table.index)
@@ -332,14 +336,14 @@ def check_patches(
 
 # %% ../nbs/21_audit.ipynb #397fed02
 def read_patches(
-    path, # Folder in any of the known layouts, or one PCam file …_x.h5
+    path, # Folder in any of the known layouts, one PCam file …_x.h5, or a `PatchSet`
     skip:bool=False, # Leave out patches that cannot be read; otherwise an `InputError` names them
     labels:bool=True, # Require labels of both classes
     progress:bool=False, # Report what was found, and show a progress bar, on standard error
-    **kwargs, # Passed on to `check_patches`: size, like, threads
+    **kwargs, # Passed on to `check_patches`: size, like, threads, keep
 )->PatchSet: # Patches that can all be read
     "Find patches and check that all of them can be used"
-    found = find_patches(path)
+    found = path if isinstance(path, PatchSet) else find_patches(path)
     if progress: print(one_line(found), file=sys.stderr)
     if labels: check_labels(found.table, found.source)
     kept = check_patches(found, skip, progress=progress, **kwargs)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PATCH', 'CENTRE', 'MPP', 'VOCAB', 'SPLITS', 'RESEARCH_ONLY', 'COLORS', 'centre_box', 'InputError', 'as_input_error',
-           'one_line', 'check_number', 'to_plain', 'progress_bar', 'theme', 'get_ax']
+           'one_line', 'check_number', 'to_plain', 'progress_bar', 'theme', 'plain_log_ticks', 'get_ax']
 
 # %% ../nbs/00_base.ipynb #b4b03fa6
 import errno
@@ -158,6 +158,15 @@ def theme():
     from cycler import cycler
     cycle = [COLORS[k] for k in ('model', 'accent', 'other', 'third', 'muted')]
     with plt.rc_context({**_STYLE, 'axes.prop_cycle': cycler(color=cycle)}): yield
+
+# %% ../nbs/00_base.ipynb #1162dfb8
+def plain_log_ticks(
+    axis, # `ax.xaxis` or `ax.yaxis`, with a log scale
+):
+    "Plain numbers, such as 0.001 or 1,000, at the ticks of a log axis"
+    from matplotlib.ticker import LogFormatter
+    axis.set_major_formatter('{x:,g}')
+    axis.set_minor_formatter(LogFormatter())  # names 2, 3 and so on where the axis is short
 
 # %% ../nbs/00_base.ipynb #aa18f1d1
 def get_ax(

@@ -14,9 +14,7 @@ import warnings
 from importlib.metadata import version
 from typing import Callable, NamedTuple
 
-import timm
 import torch
-import torchvision
 from fastai.torch_core import no_random
 from fastai.vision.learner import create_timm_model, create_vision_model
 from torch.overrides import TorchFunctionMode
@@ -110,7 +108,7 @@ def _check_format(config, where):
     if found == BUNDLE_FORMAT: return
     text = found if isinstance(found, str) else ''
     number = re.fullmatch('histo_meta bundle ([0-9]{1,6})', text)
-    if number is None or int(number[1]) < _FORMAT_NUMBER:
+    if number is None or int(number[1]) <= _FORMAT_NUMBER:
         raise InputError(f'{where}: it does not say {BUNDLE_FORMAT!r}, so it is of another kind; '
                          'save it again with save_bundle')
     made_with = config.get('versions')
@@ -202,7 +200,7 @@ def check_arch(
     size:int=PATCH, # Pixels along the side of a patch
 ):
     "Raise an `InputError` unless `arch` exists and takes patches of this size"
-    size = int(check_number('size', size, MIN_SIDE, MAX_SIDE))
+    size = check_number('size', size, MIN_SIDE, MAX_SIDE)
     model = meta_model(arch)
     x = torch.empty(2, 3, size, size, device='meta')
     try:

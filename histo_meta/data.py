@@ -163,6 +163,8 @@ def to_split(
     "The split that a name means"
     return _SPLIT_OF.get(name.lower())
 
+def _hides_split(name): return any(split in name.lower() for split in _SPLITS)
+
 def _splits(folder): return {name: to_split(name) for name in folder.folders if to_split(name)}
 
 def _has_classes(folder): return any(map(to_label, folder.folders))
@@ -235,11 +237,19 @@ def without_ending(
     ends = '|'.join(re.escape(t) for t in IMAGE_TYPES)
     return ids.str.replace(f'({ends})$', '', regex=True, flags=re.IGNORECASE)
 
+_MISSING = ('', 'na', 'nan', 'n/a', 'null', 'none')  # as spreadsheets, pandas and R write it
+
+def _slide_names(texts):
+    "Names of slides; a number is a whole one, and '' is a missing one"
+    whole = texts.str.replace(r'^(\d+)\.0+$', r'\1', regex=True)
+    return whole.where(~whole.str.lower().isin(_MISSING), '')
+
 def _read_slides(path):
     "Rows (id, slide); the column of the slide may also be named wsi, as in PatchCamelyon"
     rows = read_rows(path, ['id'])
     if 'wsi' in rows and 'slide' not in rows: rows = rows.rename(columns=dict(wsi='slide'))
-    if 'slide' in rows: return rows[['id', 'slide']].assign(id=without_ending(rows.id))
+    if 'slide' in rows:
+        return pd.DataFrame(dict(id=without_ending(rows.id), slide=_slide_names(rows.slide)))
     raise InputError(f'{path}: no column slide; its first line must contain the names id,slide')
 
 def _check_slides(path, slides):
@@ -265,10 +275,25 @@ def add_slides(
     _check_slides(path, slides)
     return table.assign(slide=table.id.map(slides))
 
+# %% ../nbs/20_data.ipynb #927575dd
+def _split_column(path, rows):
+    "What the columns split or is_valid of a label file say for each row; None without them"
+    if 'is_valid' in rows:
+        valid = rows.is_valid.map(to_label)  # reads True, 1 and so on
+        words = valid.map({'tumor': 'valid', 'normal': 'train'}).where(rows.is_valid != '', '')
+    else: words = rows.split if 'split' in rows else pd.Series('', rows.index)
+    found = np.array([to_split(str(word)) for word in words], object)
+    bad = rows[pd.isna(found) & (words != '')]
+    if not len(bad): return found
+    name = 'is_valid' if 'is_valid' in rows else 'split'
+    raise InputError(f'{path}: patch {_some(bad.id[:1])} has {one_line(bad[name].iloc[0], 60)!r} '
+                     f'in the column {name}; use train, valid or test (True or False in is_valid), '
+                     'or remove the column')
+
 # %% ../nbs/20_data.ipynb #f3743265
 def read_labels(
-    path, # CSV file with columns id and label (0, 1, normal or tumor)
-)->pd.Series: # Labels, 'normal' or 'tumor', indexed by id
+    path, # CSV file with columns id and label (0, 1, normal or tumor), perhaps also split
+)->pd.DataFrame: # Columns label, 'normal' or 'tumor', and split, or None; indexed by id
     "The labels in a label file; ids may have the ending of an image file"
     df = read_rows(path, ['id', 'label'])
     if not len(df): raise InputError(f'{path}: no labels in it; add a row for each image')
@@ -282,7 +307,8 @@ def read_labels(
     twice = ids[ids.duplicated()]
     if len(twice):
         raise InputError(f'{path}: patch {_some(twice[:1])} has more than one row; keep one')
-    return labels.set_axis(pd.Index(ids, name='id'))
+    columns = dict(label=labels.to_numpy(), split=_split_column(path, df))
+    return pd.DataFrame(columns, pd.Index(ids, name='id'), dtype=object)
 
 # %% ../nbs/20_data.ipynb #77bda90f
 def _kaggle(folder):
@@ -292,8 +318,9 @@ def _kaggle(folder):
     table = new_table(train.images, train.path)
     labels = read_labels(folder.path/'train_labels.csv')
     _check_complete(train.path, table.id, labels.index)
-    label = table.id.map(labels)
-    known = table.assign(label=label)[label.notna()].reset_index(drop=True)
+    found = labels.reindex(table.id).set_axis(table.index)
+    table = table.assign(label=found.label, split=found.split.where(found.split.notna(), None))
+    known = table[table.label.notna()].reset_index(drop=True)
     notes = _strays([folder], 'Kaggle folder') + _unread([train])
     return PatchSet(known, layout='Kaggle folder',
                     notes=notes + _unlabelled(train.path, len(table) - len(known)))
@@ -344,6 +371,9 @@ def _class_folders(folder):
 def _split_folders(folder):
     splits = _splits(folder)
     _check_meanings(folder, splits)
+    if _has_classes(folder):
+        raise InputError(f'{folder.path}: class folders next to {_some(list(splits))}; move them '
+                         f'into {folder.path/"train"}')
     parts = {split: read_folder(folder.path/name) for name, split in splits.items()}
     flat = {split: part for split, part in parts.items() if not _has_classes(part)}
     classes = {split: _class_parts(parts[split]) for split in parts if split not in flat}
@@ -381,7 +411,7 @@ def _h5_file(x):
                        root/'Metadata/Metadata'/f'{name}_meta.csv', split)
     if not x.name.endswith('_x.h5'): raise _no_images_in(x)
     stem = x.name.removesuffix('_x.h5')
-    words = map(to_split, reversed(stem.split('_')))
+    words = map(to_split, reversed(re.split('[^a-z]+', stem.lower())))
     return _H5File(x, x.with_name(f'{stem}_y.h5'), x.with_name(f'{stem}_meta.csv'),
                    next(filter(None, words), None))
 
@@ -406,32 +436,53 @@ def _unpacked(path):
     if os.path.lexists(f'{path}.gz'): raise _no_images_in(Path(f'{path}.gz'))
 
 # %% ../nbs/20_data.ipynb #8ec4159f
-def _h5_slides(path, images):
+class _Meta(NamedTuple):
+    "What a file …_meta.csv says about the patches, in their order"
+    id:list=None # Ids; only files of `pack_patches` have them
+    slide:list=None # Slides
+
+def _check_h5_ids(path, ids):
+    twice = ids[ids.duplicated()]
+    if len(twice): raise InputError(f'{path}: two patches have the id {_some(twice[:1])}; fix it')
+    for id in ids:
+        problem = 'it is empty' if id == '' else _problem(id)
+        if problem: raise InputError(f'{path}: id {one_line(id, 60)!r}: {problem}; fix it')
+
+def _h5_meta(path, images):
     rows = read_rows(path, ['wsi'])
     if len(rows) != images:
         raise InputError(f'{path}: {len(rows):,} rows for {images:,} images; '
                          'download the files again')
-    _check_slides(path, rows.wsi)
-    return rows.wsi.tolist()
+    slide = _slide_names(rows.wsi)
+    packed = 'id' in rows
+    if packed: _check_h5_ids(path, rows.id)
+    known = (slide != '').any() or not packed
+    if known: _check_slides(path, slide)
+    return _Meta(rows.id.tolist() if packed else None, slide.tolist() if known else None)
 
+# %% ../nbs/20_data.ipynb #ca33f1fe
 def _h5_table(file):
     n, path = len(h5_images(file.x)), os.path.abspath(file.x)
-    stem, = new_table([path.removesuffix('.h5').removesuffix('_x')]).id  # checks the name, too
+    stem = new_table([path]).id[0].removesuffix('_x')  # new_table checks the name
     y, meta = _unpacked(file.y), _unpacked(file.meta)
     label = [VOCAB[v] for v in h5_labels(y, n)] if y else None
-    slide = _h5_slides(meta, n) if meta else None
-    return new_table([path]*n, id=[f'{stem}_{i:07d}' for i in range(n)], row=range(n),
-                     split=file.split, label=label, slide=slide)
+    known = _h5_meta(meta, n) if meta else _Meta()
+    id = known.id or [f'{stem}_{i:07d}' for i in range(n)]
+    return new_table([path]*n, id=id, row=range(n), split=file.split, label=label,
+                     slide=known.slide)
 
 def _read_h5(paths):
     "A patch set of some HDF5 files"
     files = [_h5_file(path) for path in paths]
     odd = [file.x for file in files if not file.split]
-    if odd and len(odd) < len(files):
-        raise InputError(f'{odd[0]}: its name says neither train, valid nor test, but that of '
-                         'another file does; rename it, or move it elsewhere')
-    tables = [_h5_table(file) for file in files]
-    return PatchSet(pd.concat(tables, ignore_index=True), layout='PCam HDF5')
+    unclear = [x for x in odd if _hides_split(x.name)]
+    if odd and len(odd) < len(files) or unclear and len(odd) > 1:
+        raise InputError(f'{(unclear or odd)[0]}: its name says neither train, valid nor test as a '
+                         'word of its own, but there are other files; rename it, or move it '
+                         'elsewhere')
+    table = pd.concat([_h5_table(file) for file in files], ignore_index=True)
+    _check_h5_ids(Path(paths[0]).parent, table.id)
+    return PatchSet(table, layout='PCam HDF5')
 
 # %% ../nbs/20_data.ipynb #f4f0a26d
 def _h5(folder):
@@ -469,6 +520,8 @@ def _advice(folder):
     inner = {name: _layout(read_folder(folder.path/name)) for name in folder.folders}
     near = [name for name, layout in inner.items() if layout]
     kinds = {inner[name] for name in near}
+    if len(near) > 1 and any(map(_hides_split, near)):
+        return f'; rename {_some(near)} to train, valid and test.'
     if len(near) == 1: return f'; did you mean {folder.path/near[0]}?'
     if kinds == {_flat}: return ('; if these are your classes, rename them to normal and tumor; '
                                  'to predict, give one of them.')
@@ -503,6 +556,9 @@ def read_patch(
     row, # A row of a patch table: anything with attributes `path` and `row`
 )->Picture: # The image in the size of the file, and whether the file holds more than one
     "The image of one patch as it is in its file"
+    packed = getattr(row, 'packed', None)
+    if not pd.isna(packed):
+        return Picture(Image.fromarray(h5_image(packed, int(row.packed_row))), False)
     if pd.isna(row.row): return read_image(row.path)
     return Picture(Image.fromarray(h5_image(row.path, int(row.row))), False)
 

@@ -155,9 +155,10 @@ class OperatingPoint:
         (tn, fp), (fn, tp) = self.counts
         chosen = f', chosen on {self.chosen_on}' if self.chosen_on else ''
         where = '' if self.applied_to == self.chosen_on else f' in {self.applied_to}'
+        alarms = '1 false positive' if fp == 1 else f'{fp:,} false positives'
         return (f'At threshold {self.threshold:.4g} ({self.rule}{chosen}), '
                 f'the model misses {fn:,} of {fn+tp:,} tumor patches{where}, '
-                f'with {fp:,} false positives among {tn+fp:,} normal patches.')
+                f'with {alarms} among {tn+fp:,} normal patches.')
 
     def __repr__(self):
         return f"{self.words}\nSensitivity {self.sensitivity}, specificity {self.specificity}."

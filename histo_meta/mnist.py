@@ -12,7 +12,7 @@ from contextlib import nullcontext
 import numpy as np
 from fastcore.basics import patch
 
-from .base import COLORS, InputError, progress_bar, theme
+from .base import COLORS, InputError, plain_log_ticks, progress_bar, theme
 from .mnist_data import show_digits
 
 # %% auto #0
@@ -281,8 +281,8 @@ def fit(
 def _log_ticks(ax, subs):
     "Ticks at multiples of each power of ten, as plain numbers"
     from matplotlib.ticker import LogLocator, NullFormatter
+    plain_log_ticks(ax.yaxis)
     ax.yaxis.set_major_locator(LogLocator(subs=subs))
-    ax.yaxis.set_major_formatter('{x:g}')
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 def _plot_loss(ax, log):

@@ -201,8 +201,8 @@ def mnist_run(
 )->dict: # `test_accuracy` from 0 to 1, `seconds_per_epoch`, and the settings
     "Train a network on handwritten digits and report its test accuracy"
     hidden = _hidden(hidden)
-    epochs = int(check_number('epochs', epochs, 1, 10_000))
-    seed = int(check_number('seed', seed, 0, 2**32 - 1))
+    epochs = check_number('epochs', epochs, 1, 10_000)
+    seed = check_number('seed', seed, 0, 2**32 - 1)
     check_number('learning rate', lr_max, 1e-9, 1000, whole=False)
     with nullcontext() if out is None else claim_folder(out) as folder:
         (x, y, *test), source = _digits(data, download)

@@ -212,12 +212,6 @@ def _class_histogram(ax, p, name, **style):
     label = f'{name} ({len(p):,})'
     ax.hist(p, np.linspace(0, 1, 41), color=COLORS[name], label=label, **style)
 
-def _log_counts(axis):
-    "Plain numbers on a log scale, since a theme without formulas cannot show 10 to the 3"
-    from matplotlib.ticker import LogFormatter
-    axis.set_major_formatter('{x:,g}')
-    axis.set_minor_formatter(LogFormatter())  # names 2, 3 and so on where the axis is short
-
 @theme()
 def plot_probabilities(
     y, # Labels (n,): 0 for normal, 1 for tumor
@@ -234,7 +228,7 @@ def plot_probabilities(
         label = f'threshold {threshold:.3g}'
         ax.axvline(threshold, color=COLORS['ink'], lw=1, ls='--', label=label)
     ax.set(xlabel='predicted probability of tumor', ylabel='patches (log scale)', yscale='log')
-    _log_counts(ax.yaxis)
+    plain_log_ticks(ax.yaxis)
     ax.set_title('Predicted probabilities by class')
     _legend(ax, loc='upper center', ncols=3, bbox_to_anchor=(.5, -.22))
     return ax

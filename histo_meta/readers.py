@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['IMAGE_TYPES', 'MIN_SIDE', 'MAX_SIDE', 'check_sides', 'to_rgb', 'Picture', 'read_image', 'read_rows', 'to_label',
-           'h5_dataset', 'h5_images', 'h5_image', 'h5_labels', 'Folder', 'read_folder', 'folder_identity',
-           'first_images']
+           'close_h5', 'h5_dataset', 'h5_images', 'h5_start', 'h5_rows', 'h5_image', 'h5_labels', 'Folder',
+           'read_folder', 'folder_identity', 'first_images']
 
 # %% ../nbs/20a_readers.ipynb #8d2c1e0e
-import csv, errno, math, os
+import csv, errno, math, os, resource, threading, zlib
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -251,8 +252,44 @@ def to_label(
     "The class that a word means"
     return _CLASS.get(text.strip().lower())
 
-# %% ../nbs/20a_readers.ipynb #a663d690
+# %% ../nbs/20a_readers.ipynb #1f6addab
 _MAX_CHUNK = 2**26  # bytes of one chunk after decompression
+_checked = set()    # data sets whose chunks were decompressed: (device, file, size, time, key)
+
+def _filters(data):
+    "Numbers of the filters that each chunk went through, in their order"
+    plist = data.id.get_create_plist()
+    return [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+
+def _decoded_size(content, filters, mask, most):
+    "Bytes of a chunk after decompression, at most `most` + 1; None for a filter we don't know"
+    for i, name in reversed(list(enumerate(filters))):
+        if mask >> i & 1: continue  # this chunk did not go through it
+        if name == h5py.h5z.FILTER_FLETCHER32: content = content[:-4]
+        elif name == h5py.h5z.FILTER_DEFLATE:
+            content = zlib.decompressobj().decompress(content, most + 1)
+        elif name != h5py.h5z.FILTER_SHUFFLE: return None
+    return len(content)
+
+def _check_chunks(path, key, data):
+    "Raise an `InputError` unless every chunk holds as many bytes as a chunk has"
+    found = os.stat(path)
+    name = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, key
+    size, filters = math.prod(data.chunks)*data.dtype.itemsize, _filters(data)
+    if name in _checked: return
+    if size > _MAX_CHUNK:
+        raise InputError(f'{path}: {key!r} is stored in pieces of {size:,} bytes, more than the '
+                         f'{_MAX_CHUNK:,} that are read; write it again with smaller chunks')
+    for i in range(data.id.get_num_chunks()):
+        mask, content = data.id.read_direct_chunk(data.id.get_chunk_info(i).chunk_offset)
+        decoded = _decoded_size(content, filters, mask, size)
+        if decoded is None:
+            raise InputError(f'{path}: {key!r} is compressed, but not with gzip; write it again '
+                             "with h5py and compression='gzip'")
+        if decoded != size: raise ValueError(f'a chunk has {decoded:,} bytes instead of {size:,}')
+    _checked.add(name)
+
+# %% ../nbs/20a_readers.ipynb #a663d690
 _MAX_RATIO = 1100   # bytes after decompression for one byte in the file; gzip reaches 1,032
 
 def _is_stored(data):
@@ -260,22 +297,42 @@ def _is_stored(data):
     if data.is_virtual or data.external: return False
     if data.nbytes > _MAX_RATIO*os.path.getsize(data.file.filename): return False
     if data.chunks is None: return data.id.get_storage_size() == data.nbytes
-    if math.prod(data.chunks)*data.dtype.itemsize > _MAX_CHUNK: return False
     chunks = math.prod(-(-n//k) for n, k in zip(data.shape, data.chunks))
     return data.id.get_num_chunks() == chunks
 
 def _check_stored(path, key, data):
-    if _is_stored(data): return
-    raise InputError(f'{path}: {key!r} declares {data.nbytes:,} bytes that are not all stored in '
-                     'this file; download it again')
+    if not _is_stored(data):
+        raise InputError(f'{path}: {key!r} declares {data.nbytes:,} bytes that are not all stored '
+                         'in this file; download it again')
+    if data.chunks: _check_chunks(path, key, data)
 
 def _check_numbers(path, key, data, ndim):
     if data.dtype.kind in 'uifb' and data.shape is not None and data.ndim >= ndim: return
     raise InputError(f'{path}: {key!r} is {data.dtype} of shape {data.shape}; '
                      'this is not a file of PatchCamelyon')
 
+# %% ../nbs/20a_readers.ipynb #2dd15d79
+_MEMORY = 2**28  # bytes that may be taken to open a file and to find a data set in it
+_limit = threading.Lock()
+
+@contextmanager
+def _limited_memory():
+    "In this block the process can take `_MEMORY` more bytes; errors of HDF5 say if that is too few"
+    pages = Path('/proc/self/statm')
+    if not pages.exists():
+        yield
+        return
+    with _limit:
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = int(pages.read_text().split()[0])*resource.getpagesize() + _MEMORY
+        known = [limit for limit in (wanted, before[0]) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min(known), before[1]))
+        try: yield
+        finally: resource.setrlimit(resource.RLIMIT_AS, before)
+
 # %% ../nbs/20a_readers.ipynb #50607f5d
-_H5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises
+_H5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError,
+              zlib.error)  # what h5py raises
 _opened = {}  # (process, device, number of the file) -> (version, file, data sets)
 
 def _is_gzip(path):
@@ -283,7 +340,9 @@ def _is_gzip(path):
 
 def _open(path):
     if _is_gzip(path): raise InputError(f'{path} is compressed; name it {path}.gz and run gunzip')
-    try: return h5py.File(path, 'r')
+    try:
+        with _limited_memory():
+            return h5py.File(path, 'r', rdcc_nbytes=_MAX_CHUNK)  # keeps the last chunk unpacked
     except _H5_ERRORS as e:
         raise InputError(f'{path}: not an HDF5 file ({one_line(e, 200)}); download it again') from e
 
@@ -298,12 +357,21 @@ def _opened_file(path):
     _opened[place] = version, _open(path), {}
     return _opened[place][1:]
 
+def close_h5(
+    path, # HDF5 file
+):
+    "Close a file that this process keeps open for the next row, before it is removed for example"
+    found = os.stat(path)
+    known = _opened.pop((os.getpid(), found.st_dev, found.st_ino), None)
+    if known: known[1].close()
+
 # %% ../nbs/20a_readers.ipynb #61664fa0
 def _find_dataset(path, file, key):
     "A data set that is stored in `file` itself, not behind a link"
     try:
-        hard = isinstance(file.get(key, getlink=True), h5py.HardLink)
-        data = file[key] if hard else None
+        with _limited_memory():
+            hard = isinstance(file.get(key, getlink=True), h5py.HardLink)
+            data = file[key] if hard else None
         if isinstance(data, h5py.Dataset): _check_stored(path, key, data)
     except _H5_ERRORS as e:
         raise InputError(f'{path}: {key!r} is damaged ({one_line(e, 200)}); '
@@ -318,7 +386,11 @@ def h5_dataset(
 )->h5py.Dataset: # Stored in this file, every value of it; not yet read
     "A data set of numbers in an HDF5 file"
     file, found = _opened_file(path)
-    if key not in found: found[key] = _find_dataset(path, file, key)
+    try:
+        if key not in found: found[key] = _find_dataset(path, file, key)
+    except InputError:
+        close_h5(path)  # what HDF5 has read of it takes memory
+        raise
     _check_numbers(path, key, found[key], ndim)
     return found[key]
 
@@ -339,16 +411,71 @@ def h5_images(
     except ValueError as e: raise InputError(f"{path}: an image in 'x', {e}") from e
     return x
 
+# %% ../nbs/20a_readers.ipynb #ebbb66ac
+def _fill(file, view):
+    "Read bytes into `view` until it is full; a `ValueError` if the file ends before"
+    while len(view):
+        n = file.readinto(view)
+        if not n: raise ValueError('the file ends there')
+        view = view[n:]
+
+def _read_rows(file, start, out, rows):
+    "Read the rows of a contiguous data set that begins at byte `start`"
+    view, step = memoryview(out).cast('B'), out[0].nbytes
+    if isinstance(_in_order(rows), slice):
+        file.seek(start + int(rows[0])*step)
+        return _fill(file, view)
+    for i in np.argsort(rows, kind='stable').tolist():
+        file.seek(start + int(rows[i])*step)
+        _fill(file, view[i*step:][:step])
+
+def _in_order(rows):
+    "A slice for rows that follow each other, or else the rows themselves"
+    steps = np.diff(rows)
+    return slice(int(rows[0]), int(rows[-1]) + 1) if (steps == 1).all() else rows
+
+def _unpack_rows(x, rows):
+    "Rows of a chunked data set"
+    wanted, places = np.unique(rows, return_inverse=True)
+    found = x[_in_order(wanted)]
+    return found if len(wanted) == len(rows) and (np.diff(rows) > 0).all() else found[places]
+
+# %% ../nbs/20a_readers.ipynb #29217e47
+def h5_start(
+    x:h5py.Dataset, # From `h5_images`
+)->int: # Byte of the file at which the first patch begins; None if they are in chunks
+    "Where the patches of a contiguous data set begin"
+    return x.id.get_offset() if x.chunks is None else None
+
+def _h5_rows(path, rows):
+    x = h5_images(path)
+    if not len(rows): return np.empty((0, *x.shape[1:]), np.uint8)
+    if min(rows) < 0 or max(rows) >= len(x): raise IndexError(f'there are {len(x):,} rows')
+    start = h5_start(x)
+    if start is None: return _unpack_rows(x, rows)
+    out = np.empty((len(rows), *x.shape[1:]), np.uint8)
+    with open(path, 'rb', buffering=0) as file: _read_rows(file, start, out, rows)
+    return out
+
+def h5_rows(
+    path, # HDF5 file …_x.h5
+    rows, # Rows of the patches, in any order
+)->np.ndarray: # (len(rows), size, size, 3) uint8, in the order of `rows`
+    "Some patches of a file of PatchCamelyon"
+    rows = np.asarray(rows, np.int64)
+    try: return _h5_rows(path, rows)
+    except (*_H5_ERRORS, IndexError) as e: why = one_line(e, 200)
+    if len(rows) > 1:  # which one is it?
+        for row in rows.tolist(): h5_rows(path, [row])
+    raise InputError(f'{path}: row {rows[0]} cannot be read as a patch ({why}); '
+                     'download the file again, or leave it out with --skip (skip=True)')
+
 def h5_image(
     path, # HDF5 file …_x.h5
     row:int, # Row of the patch
 )->np.ndarray: # (size, size, 3) uint8
     "One patch of a file of PatchCamelyon"
-    x = h5_images(path)
-    try: return x[row]
-    except (*_H5_ERRORS, IndexError) as e:
-        raise InputError(f'{path}: row {row} cannot be read as a patch ({one_line(e, 200)}); '
-                         'download the file again, or leave it out with --skip (skip=True)') from e
+    return h5_rows(path, [row])[0]
 
 # %% ../nbs/20a_readers.ipynb #4e22566e
 def h5_labels(
@@ -358,8 +485,9 @@ def h5_labels(
     "The labels of a file of PatchCamelyon"
     y = h5_dataset(path, 'y', 1)
     if y.size != images or len(y) != images:
-        raise InputError(f'{path}: {len(y):,} labels for {images:,} images; '
-                         'download the files again')
+        shape = f'{len(y):,}' if y.size == len(y) else f"{' x '.join(map(str, y.shape))}"
+        raise InputError(f'{path}: {shape} labels for {images:,} images; it must have one for each '
+                         'image: download the files again')
     try: y = y[()].reshape(-1)
     except _H5_ERRORS as e:
         raise InputError(f'{path}: damaged ({one_line(e, 200)}); download it again') from e

@@ -61,11 +61,12 @@ def split_summary(
     name:str, # 'random', 'slide', 'folder', 'custom', or 'external' for other data
     shared:int=0, # Number of slides, or for 'external' of exact copies, on both sides
     near:int=0, # For 'external', number of near copies on both sides
+    held_out:int=0, # For 'external', number of copies of patches held out in the training
 )->str:
     "What a split means for the scores, in a sentence or two"
     if name not in _SPLIT_WORDS:
         raise InputError(f'no split {name!r}; use one of {", ".join(_SPLIT_WORDS)}')
-    if name == 'external' and (shared or near): return _leak_words(shared, near)
+    if name == 'external' and (shared or near or held_out): return _leak_words(shared, near, held_out)
     if name in ('folder', 'custom') and shared:
         slides = _number(shared, 'slide is', 'slides are')
         return f'Optimistic: {slides} on both sides of the split.'
@@ -74,14 +75,17 @@ def split_summary(
 # %% ../nbs/60_report.ipynb #ad64344e
 def _number(n, one, many): return f'{n:,} {one if n == 1 else many}'
 
-def _leak_words(shared, near):
+def _leak_words(shared, near, held_out):
     "How many patches of other data the model knows already"
     exact = _number(shared, 'is an exact copy', 'are exact copies')
     similar = _number(near, 'looks like a copy', 'look like copies')
-    found = [f'{exact} (in any file format, turned or mirrored)']*(shared > 0)
-    found += [f'{similar} (JPEG or resized)']*(near > 0)
-    return ('Optimistic: of these patches, ' + ' and '.join(found) +
-            ' of patches that the model was trained on.')
+    known = [f'{exact} (in any file format, turned or mirrored)']*(shared > 0)
+    known += [f'{similar} (JPEG or resized)']*(near > 0)
+    words = [' and '.join(known) + ' of patches that the model was trained on']*bool(known)
+    chosen = _number(held_out, 'is a copy', 'are copies')
+    words += [f'{chosen} of patches that were held out in its training, so that its threshold and '
+              'temperature were chosen on them']*(held_out > 0)
+    return f'Optimistic: of these patches, {"; ".join(words)}.'
 
 # %% ../nbs/60_report.ipynb #99e796b9
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class RunInfo:
 
     @property
     def split_words(self): # What the split means for the scores
-        counts = {k: self.split.get(k, 0) for k in ('shared', 'near')}
+        counts = {k: self.split.get(k, 0) for k in ('shared', 'near', 'held_out')}
         return split_summary(self.split['name'], **counts)
 
 # %% ../nbs/60_report.ipynb #609a8f20

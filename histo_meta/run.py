@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
            'write_training', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run', 'run_point',
-           'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run']
+           'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run',
+           'export_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
 import hashlib, os, shutil, sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date
-from io import BytesIO
+from inspect import signature
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastai.torch_core import default_device
 from fastcore.basics import patch
+from fastcore.foundation import L
 
 # %% ../nbs/65_run.ipynb #a8a8a5cd
 from .audit import *
@@ -31,9 +33,11 @@ from .bundle import *
 from .config import *
 from .core import *
 from .data import *
+from .export import *
 from .files import *
 from .machine import check_compiler, find_precision
 from .metrics import *
+from .packed import *
 from .readers import read_rows
 from .report import *
 from .splits import *
@@ -62,12 +66,13 @@ class Run:
     def evaluated(self): return (self.folder/'metrics.json').is_file()
 
 # %% ../nbs/65_run.ipynb #b8698a57
+def _is_bundle(folder): return (folder/'config.json').is_file()   # it is written last
+
 def _last_epoch(folder):
-    "The bundle of the last epoch that was kept, and its number; None if there is none"
-    complete = sorted(Path(folder).glob('checkpoint/epoch-*/config.json'))
-    if not complete or not (Path(folder)/'training.json').is_file(): return None
-    bundle = complete[-1].parent
-    return bundle, int(bundle.name.removeprefix('epoch-'))
+    "The folder of the last epoch that was kept, and its number; None if there is none"
+    epochs = {p: p.name.removeprefix('epoch-') for p in Path(folder).glob('checkpoint/epoch-*')}
+    found = [(p, int(n)) for p, n in epochs.items() if n.isdecimal() and _is_bundle(p/'bundle')]
+    return max(found, key=lambda epoch: epoch[1], default=None)
 
 def _advice(folder):
     if _last_epoch(folder):
@@ -83,26 +88,38 @@ def _compare(folder, name, digest):
 def _file_hash(path): return hashlib.sha256(read_bytes(path, 2**29)).hexdigest()
 
 # %% ../nbs/65_run.ipynb #06f9b1c3
-_NUMBERS = ('n', 'events')
-_POINT = {'threshold': (int, float), 'rule': str, 'words': str}
+def _follows(value, shape):
+    "Has a value from a JSON file this type, one of these types, or these keys with their shapes?"
+    if not isinstance(shape, dict): return isinstance(value, shape) and value is not True
+    if not isinstance(value, dict): return False
+    return all(_follows(value.get(key), part) for key, part in shape.items())
+
+_NUMBER, _TEXT, _NOTHING = (int, float), str, type(None)
+_INFO = dict(
+    name=_TEXT, measured_on=_TEXT, notes=list, versions=dict,
+    data=dict(source=_TEXT, layout=_TEXT, slides=_TEXT, skipped=int),
+    split=dict(name=_TEXT, shared=int),
+    model=dict(arch=_TEXT, weights=_TEXT, size=int, mpp=_NUMBER, parameters=int, bs=int, epochs=int,
+               lr=(*_NUMBER, _NOTHING), temperature=_NUMBER, mean=list, std=list, device=_TEXT),
+    hashes=dict(bundle=(_TEXT, _NOTHING), split=_TEXT))
+
+def _is_info(info): return _follows(info, _INFO) and set(info) <= set(RunInfo.__dataclass_fields__)
+
+# %% ../nbs/65_run.ipynb #5c38e4e4
+_METRICS = dict(
+    n=int, events=int, slides=(int, _NOTHING), split=_TEXT, warnings=list,
+    auc=dict(value=_NUMBER, lo=(*_NUMBER, _NOTHING), hi=(*_NUMBER, _NOTHING)),
+    operating_point=dict(threshold=_NUMBER, rule=_TEXT, words=_TEXT, chosen_on=_TEXT))
 
 def _read_metrics(folder):
     "The content of metrics.json, with the keys that other functions need"
     path = Path(folder)/'metrics.json'
-    if not path.is_file() and (Path(folder)/'bundle').is_dir():
+    if not path.is_file() and _is_bundle(Path(folder)/'bundle'):
         raise InputError(f'{folder} was trained, but not evaluated; run: histo_evaluate {folder}')
     found = read_json(path, 2**27)
-    if _is_metrics(found): return found
+    complete = _follows(found, _METRICS) and _is_info(found.get('info'))
+    if complete and 0 <= found['operating_point']['threshold'] <= 1: return found
     raise InputError(f'{path} is not complete; copy or download the run again')
-
-def _is_metrics(m):
-    "Are the keys there that other functions need?"
-    if not isinstance(m, dict) or not all(isinstance(m.get(k), int) for k in _NUMBERS): return False
-    point, groups = m.get('operating_point'), m.get('info')
-    if not all(isinstance(v, dict) for v in (m.get('auc'), point, groups)): return False
-    if not all(isinstance(point.get(k), kind) for k, kind in _POINT.items()): return False
-    known = set(RunInfo.__dataclass_fields__) >= set(groups) >= {'name', 'measured_on', 'hashes'}
-    return known and isinstance(m.get('warnings'), list) and 0 <= point['threshold'] <= 1
 
 # %% ../nbs/65_run.ipynb #fccfebb0
 class Training(NamedTuple):
@@ -110,24 +127,33 @@ class Training(NamedTuple):
     info:RunInfo # Where the model comes from
     lr_curve:LRFind # From `lr_find`; None if the learning rate was given
 
+_CURVE = dict(lr=_NUMBER, lrs=list, losses=list)
+
 def _curve(found):
-    lrs, losses = (np.array(found[k], float) for k in ('lrs', 'losses'))
+    "The `LRFind` in training.json, or None"
+    if found is None: return None
+    lrs, losses = np.array([found['lrs'], found['losses']], float)
     return LRFind(found['lr'], lrs, losses)
 
 def _training(folder):
     path = Path(folder)/'training.json'
     found = read_json(path, 2**27)
-    try: return Training(RunInfo(**found['info']), found['lr_curve'] and _curve(found['lr_curve']))
-    except (KeyError, TypeError, ValueError) as e:
-        raise InputError(f'{path} is not complete; copy or download the run again') from e
+    try:
+        curve = found['lr_curve']
+        if _is_info(found['info']) and (curve is None or _follows(curve, _CURVE)):
+            return Training(RunInfo(**found['info']), _curve(curve))
+    except (KeyError, TypeError, ValueError): pass
+    raise InputError(f'{path} is not complete; copy or download the run again')
 
 # %% ../nbs/65_run.ipynb #f9efbf25
+_WORDS = {'id', 'path', 'slide', 'label', 'split', 'layers', *HASH_COLUMNS}
+
 def _table(path, columns):
-    "A CSV file of a run, with numbers in its columns `row` and `prob`"
+    "A CSV file of a run, with numbers in the columns that don't hold text"
     rows = read_rows(path, columns)
     try:
-        for name in {'prob', 'loss'} & set(rows): rows[name] = rows[name].astype(float)
-        if 'row' in rows: rows['row'] = pd.to_numeric(rows['row']).astype('Int64')
+        for name in set(rows) - _WORDS: rows[name] = pd.to_numeric(rows[name])
+        if 'row' in rows: rows['row'] = rows['row'].astype('Int64')
     except (ValueError, TypeError) as e:
         raise InputError(f'{path}: a number is wrong ({e}); copy or download the run again') from e
     if 'slide' in rows: rows['slide'] = rows.slide.where(rows.slide != '', None)
@@ -152,7 +178,7 @@ def split(self:Run)->pd.DataFrame:
 @patch(as_prop=True)
 def history(self:Run)->pd.DataFrame:
     "One row for each epoch"
-    return pd.read_csv(BytesIO(read_bytes(self.folder/'history.csv', 2**24)))
+    return _table(self.folder/'history.csv', ['epoch', 'layers', 'train_loss', 'valid_loss'])
 
 # %% ../nbs/65_run.ipynb #76271e8e
 @patch(as_prop=True)
@@ -167,10 +193,11 @@ def report(self:Run)->Path:
 
 @patch
 def predictor(self:Run,
-    **kwargs, # Passed on to `Predictor`: device, bs
+    engine:str='torch', # As for `engine_predictor`: 'torch', 'onnx' or 'onnx-int8'
+    **kwargs, # Passed on to the predictor: bs, tta; device for 'torch' only
 )->Predictor:
     "The model, ready to predict"
-    return Predictor(self.folder/'bundle', **kwargs)
+    return engine_predictor(self.folder/'bundle', engine, **kwargs)
 
 @patch
 def __repr__(self:Run):
@@ -186,11 +213,10 @@ def run_summary(
     "AUC, what the split means, the operating point in words, where the report is, warnings"
     m = _read_metrics(folder)
     slides = f" of {m['slides']:,} slides" if m['slides'] else ''
-    split = m['info']['split']
     return '\n'.join([
         f"AUC {estimate_text(m['auc'])} on {m['n']:,} patches{slides}, "
         f"{m['events']:,} of them tumor",
-        split_summary(m['split'], split['shared'], split.get('near', 0)),
+        RunInfo(**m['info']).split_words,
         m['operating_point']['words'],
         f"report: {Path(folder)/'report.html'}",
         *(f'note: {warning}' for warning in m['warnings'])])
@@ -310,20 +336,32 @@ def split_csv(
 def _text_hash(text): return hashlib.sha256(text.encode()).hexdigest()
 
 # %% ../nbs/65_run.ipynb #fb1c105b
+def _check_held_out(learn):
+    "Raise an `InputError` if patches of the validation set were trained on"
+    valid = learn.dls.patches.table.query('split == "valid"')
+    seen = valid.pixel_hash.isin(learn.training_log.trained)
+    if not seen.any(): return
+    raise InputError(f'{seen.sum():,} of {len(valid):,} held-out patches were trained on, because '
+                     'learn.dls was exchanged for one with another split; make it with the same '
+                     'split and seed')
+
 def write_training(
     learn:Learner, # With the `DataLoaders` of `patch_dls`
-    folder, # Folder of the run, which exists
-    bundle, # New folder for the bundle
+    folder, # Folder of the run, which exists; split.csv is written there
+    place=None, # Folder for history.csv, training.json and the bundle; `folder` by default
 ):
-    "Write what a training has produced: split.csv, a bundle, history.csv and training.json"
-    folder, split = Path(folder), split_csv(learn.dls.patches.table)
-    if not (folder/'split.csv').exists(): write_text(folder/'split.csv', split)
-    save_bundle(learn, bundle, split_hash=_text_hash(split))
-    write_csv(folder/'history.csv', learn.training_log.history)
-    name = Path(os.path.abspath(folder)).name
-    info = run_info(learn, name, read_json(Path(bundle)/'config.json'))
-    curve = learn.training_log.lr_curve
-    write_json(folder/'training.json', dict(info=asdict(info), lr_curve=curve))
+    "Write what a training has produced; the bundle is written last"
+    _check_held_out(learn)
+    folder, place = Path(folder), Path(place or folder)
+    split = folder/'split.csv'
+    if not split.exists(): write_text(split, split_csv(learn.dls.patches.table))
+    split_hash, log = _file_hash(split), learn.training_log
+    info = run_info(learn, Path(os.path.abspath(folder)).name,
+                    learner_config(learn) | dict(split_hash=split_hash))
+    place.mkdir(parents=True, exist_ok=True)
+    write_csv(place/'history.csv', log.history)
+    write_json(place/'training.json', dict(info=asdict(info), lr_curve=log.lr_curve))
+    save_bundle(learn, place/'bundle', split_hash=split_hash)
 
 # %% ../nbs/65_run.ipynb #9be19ff0
 def _temperature(table, raw):
@@ -341,28 +379,56 @@ def _final_info(run, predictor, preds):
                   predictions=_text_hash(_csv_text(preds)))
     return replace(info, model=model, hashes=hashes)
 
+# %% ../nbs/65_run.ipynb #a8d8dea1
+def _are_kept(pixels): return pixels is not None and 'packed' in pixels
+
+def _held_out_patches(run, pixels=None):
+    "The patch table of the validation set, if its files are still those of the training"
+    valid = run.split[run.split.split=='valid'].reset_index(drop=True)
+    valid = valid.reindex(columns=[*PATCH_COLUMNS, *HASH_COLUMNS])
+    if _are_kept(pixels): return valid[PATCH_COLUMNS]
+    changed = valid.id[scan_patches(valid).pixel_hash != valid.pixel_hash]
+    if not len(changed): return valid[PATCH_COLUMNS]
+    raise InputError(f'{len(changed):,} of {len(valid):,} held-out patches cannot be read, or were '
+                     f'changed since the training began, such as {changed.iloc[0]}; '
+                     'put the files back')
+
 # %% ../nbs/65_run.ipynb #69533f7d
 def finish_run(
     run:Run, # Trained
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=False, # Show a progress bar on standard error
     device=None, # Name of a device; by default the GPU if there is one
+    pixels=None, # Patch table with the places of pixels that are kept; see `kept_pixels`
 )->Run: # The same run, evaluated
     "Evaluate a run on its held-out patches"
-    valid, bundle = run.split[run.split.split=='valid'].reset_index(drop=True), run.folder/'bundle'
-    valid = valid.reindex(columns=[*PATCH_COLUMNS])
-    uncalibrated = Predictor(bundle, device).calibrated(1.)
+    valid, bundle = _held_out_patches(run, pixels), run.folder/'bundle'
+    uncalibrated = _PixelPredictor(bundle, device, pixels).calibrated(1.)
     logits = uncalibrated.predict_logits(valid, num_workers, progress)
     raw = uncalibrated.probs(logits)
     update_bundle(bundle, temperature=_temperature(valid, raw))
-    predictor = Predictor(bundle, device)
+    predictor = _PixelPredictor(bundle, device, pixels)
     preds = predictions_table(valid, predictor.probs(logits))
     data = report_data(preds, _final_info(run, predictor, preds), raw, predictor=predictor,
                        log=_Log(run), n_boot=n_boot)
     write_text(bundle/'README.md', model_card(data))
     with write_together(run.folder, last='metrics.json') as part: write_evaluation(part, data)
     return Run(run.folder)
+
+# %% ../nbs/65_run.ipynb #22934067
+class _PixelPredictor(Predictor):
+    "A `Predictor` that reads the pixels that a training has kept, if there are any"
+    def __init__(self, bundle, device, pixels):
+        super().__init__(bundle, device)
+        self.pixels = pixels.set_index('id') if _are_kept(pixels) else None
+
+    def batches(self, table, *args, **kwargs):
+        if self.pixels is not None:
+            kept = self.pixels.loc[table.id].reset_index()
+            row = kept.packed_row.astype('Int64').to_numpy()
+            table = table.assign(path=kept.packed.to_numpy(), row=row)
+        return super().batches(table, *args, **kwargs)
 
 # %% ../nbs/65_run.ipynb #8e805e02
 class _Log:
@@ -374,7 +440,7 @@ def save_run(
     learn:Learner, # Trained, with the `DataLoaders` of `patch_dls`
     folder, # New folder for the run
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=False, # Show a progress bar on standard error
 )->Run:
     "Make a run of a learner: write its training, and evaluate it on its validation set"
@@ -382,26 +448,39 @@ def save_run(
         return _save(learn, folder, n_boot, num_workers, progress)
 
 def _save(learn, folder, n_boot, num_workers, progress):
-    write_training(learn, folder, folder/'bundle')
+    write_training(learn, folder)
     shutil.rmtree(folder/'checkpoint', ignore_errors=True)
-    return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device))
+    return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device),
+                      learn.dls.patches.table)
 
 # %% ../nbs/65_run.ipynb #ba5f936a
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
     last, advice = _last_epoch(folder), f'histo_evaluate {folder} evaluates it'
     if (folder/'metrics.json').exists(): return None
-    if (folder/'bundle').exists():
+    if _is_bundle(folder/'bundle'):
         return f'trained, but not evaluated: the model is in {folder}/bundle; {advice}'
     return last and f'the model of epoch {last[1]} is kept in {folder}; {advice}'
 
+def _remove_remains(folder):
+    "Remove what is left of a training that was stopped before the end of its first epoch"
+    ours = {'checkpoint', 'split.csv', 'history.csv', 'training.json', 'bundle'}
+    found = {p.name for p in folder.iterdir() if not p.name.startswith('.')}
+    if 'checkpoint' not in found or not found <= ours or _kept(folder): return
+    for name in found - {'checkpoint'}: _remove(folder/name)
+    _remove(folder/'checkpoint')
+
+def _remove(path): shutil.rmtree(path) if path.is_dir() else path.unlink()
+
 @contextmanager
 def _note_kept(folder):
-    "Add a note about what is kept to any exception, a Ctrl-C for example"
+    "Add a note about what is kept to any exception, a Ctrl-C for example; tidy up if nothing is"
     try: yield
     except BaseException as e:
         kept = _kept(folder)
         if kept: e.add_note(kept)
+        else:
+            with suppress(OSError): _remove_remains(folder)
         raise
 
 # %% ../nbs/65_run.ipynb #85c7624a
@@ -435,6 +514,7 @@ class KeepEpochs(Callback):
     order = 75
     def __init__(self, folder): self.folder = Path(folder) # Folder of the run, which exists
     def before_fit(self):
+        (self.folder/'checkpoint').mkdir(exist_ok=True)
         learner_config(self.learn)  # a configuration that no bundle can have is refused now
         needed = 3*sum(v.nbytes for v in self.model.state_dict().values()) + 2**26
         free = shutil.disk_usage(self.folder).free
@@ -449,6 +529,27 @@ class KeepEpochs(Callback):
         write_training(self.learn, self.folder, self.folder/'checkpoint'/name)
         for old in before: shutil.rmtree(old, ignore_errors=True)
 
+# %% ../nbs/65_run.ipynb #3037f9c3
+def _passes(settings):
+    "How often a training reads each patch"
+    return settings['epochs'] + settings['pretrained'] + (settings['lr'] is None)
+
+@contextmanager
+def _pixels(found, folder, files, progress, settings):
+    "Yield the patches, and a function that keeps their pixels, or None"
+    n, size = len(found), settings['size']
+    if files or in_place(found.table): yield found, None
+    elif why := why_not_kept(n, folder, size, _passes(settings)):
+        _say(progress, f'training straight from the image files: {why}')
+        yield found, None
+    else:
+        _say(progress, f'keeping the pixels of {n:,} patches ({pixels_mb(n, size):,.0f} MB) in '
+                       f'{folder} while it trains; --files reads the image files instead')
+        with kept_pixels(found, folder, size) as (found, keep): yield found, keep
+
+def _say(progress, text):
+    if progress: print(one_line(text), file=sys.stderr)
+
 # %% ../nbs/65_run.ipynb #54c1206b
 def train_run(
     data, # A folder in any of the known layouts
@@ -458,21 +559,28 @@ def train_run(
     num_workers:int=None, # Processes that read patches; `default_num_workers()` by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
+    files:bool=False, # Open the image files in every epoch, and keep no pixels
     **kwargs, # Passed on to `train_learner`: epochs, lr, arch, pretrained, bs, size, seed, …
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
     check_split(split)
-    check_settings(num_workers=num_workers, **kwargs)
-    check_arch(kwargs.get('arch', 'resnet34'), kwargs.get('size', PATCH))
+    settings = signature(train_learner).bind(data, **kwargs)  # unknown names are an error here
+    settings.apply_defaults()
+    check_settings(**settings.arguments | dict(num_workers=num_workers))
+    arch, size = (settings.arguments[k] for k in ('arch', 'size'))
+    check_arch(arch, size)
     _check_unfinished(out)
+    with claim_folder(out, new=False) as out: _remove_remains(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
     place = _check_place(**kwargs)
-    with claim_folder(out) as out, _note_kept(out):
-        patches = read_patches(data, skip, size=kwargs.get('size', PATCH), progress=progress)
-        cbs = [KeepEpochs(out), *([EpochLines()] if progress else []), *kwargs.pop('cbs', [])]
+    with (claim_folder(out) as out, _note_kept(out),
+          _pixels(find_patches(data), out, files, progress, settings.arguments) as (found, keep)):
+        patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
+        lines = [EpochLines()] if progress else []
+        kwargs['cbs'] = [KeepEpochs(out), *lines, *L(settings.arguments['cbs'])]
         if progress: print(place, file=sys.stderr)
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
-                              cbs=cbs, **kwargs)
+                              **kwargs)
         return _save(learn, out, n_boot, num_workers, progress)
 
 # %% ../nbs/65_run.ipynb #c8c5bdcf
@@ -503,9 +611,13 @@ def run_point(
 
 # %% ../nbs/65_run.ipynb #7debc9be
 def _count_seen(run, table):
-    "Number of patches of a table that are copies of patches in the split of a run: exact, near"
-    copies = find_copies(table, run.split)
-    return {'shared': int((copies.exact >= 0).sum()), 'near': int((copies.near >= 0).sum())}
+    "Number of patches of a table that are copies of patches that a run was trained on, or held out"
+    split = run.split.sort_values('split', kind='stable', ignore_index=True)  # train, then valid
+    copies, trained = find_copies(table, split), (split.split=='train').sum()
+    found = np.maximum(copies.exact, copies.near)
+    return dict(shared=int(np.sum((copies.exact >= 0) & (copies.exact < trained))),
+                near=int(np.sum((copies.near >= 0) & (copies.near < trained))),
+                held_out=int(np.sum(found >= trained)))
 
 # %% ../nbs/65_run.ipynb #4f4b0e23
 def evaluation_info(
@@ -516,7 +628,8 @@ def evaluation_info(
 )->RunInfo:
     "Where a model, and the other data that it is evaluated on, come from"
     old, seen = run.info, _count_seen(run, patches.table)
-    used = dict(used_in_training=seen['shared'], near_copies_of_training=seen['near'])
+    used = dict(used_in_training=seen['shared'], near_copies_of_training=seen['near'],
+                held_out_in_training=seen['held_out'])
     data = _data_info(patches) | dict(source=name) | used
     training = {k: old.data[k] for k in ('source', 'layout', 'slides', 'skipped')}
     counts = {k: v for k,v in old.split.items() if k not in ('name', 'shared')}
@@ -525,7 +638,7 @@ def evaluation_info(
         measured_on=name,
         data=data,
         split=dict(name='external') | seen,
-        model=old.model,
+        model=dict(old.model),
         training=training | dict(split=old.split['name']) | counts,
         versions=versions() | dict(made=date.today().isoformat()),
         hashes=dict(bundle=config['hash'], split=config.get('split_hash')),
@@ -543,34 +656,42 @@ def evaluate_run(
     out=None, # New folder to write to; RUN/evaluations/NAME-OF-DATA by default
     compare=(), # Other runs, or their folders, to compare on the same patches
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
+    engine:str='torch', # What computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
+    tta:bool=False, # Test-time augmentation: average the eight dihedral views of each patch
 )->Path: # The folder of the evaluation
-    "Evaluate a run on other labelled data, or finish a training that was not evaluated"
+    "Evaluate a run on other labelled data, or the last epoch of a training that was stopped"
     check_settings(num_workers=num_workers)
     if data is None: return _finish(run, n_boot, num_workers, progress).folder
     run, *others = _as_runs([run, *compare])
-    name = Path(os.path.abspath(data)).name
-    with claim_folder(out or run.folder/'evaluations'/name) as out:
-        predictor = run.predictor()
+    point, name = run_point(run), Path(os.path.abspath(data)).name
+    usual = run.folder/'evaluations'/name
+    if out is None and usual.exists():
+        raise InputError(f'{usual} exists already; choose another folder with --out (out)')
+    with claim_folder(out or usual) as out:
+        predictor, *rest = (r.predictor(engine, tta=tta) for r in (run, *others))
         patches = read_patches(data, skip, size=predictor.config['size'], progress=progress,
                                like=_like(predictor.config))
-        report = _evaluate(run, others, predictor, patches, name, num_workers, progress, n_boot)
+        info = evaluation_info(run, patches, name, predictor.config)
+        info.model.update(engine=engine, tta='eight dihedral views' if tta else 'none')
+        names = [r.folder.name for r in (run, *others)]
+        models = dict(zip(names, [predictor, *rest]))
+        report = _evaluate(info, point, models, patches, num_workers, progress, n_boot)
         with write_together(out, last='metrics.json') as part: write_evaluation(part, report)
     return out
 
 # %% ../nbs/65_run.ipynb #600c0b73
-def _evaluate(run, others, predictor, patches, name, num_workers, progress, n_boot):
-    "The `ReportData` of an evaluation on other patches"
-    def predict(r): return r.predictor().predict(patches.table, num_workers, progress)
+def _evaluate(info, point, models, patches, num_workers, progress, n_boot):
+    "The `ReportData` of an evaluation; `models`: names to predictors, the evaluated one first"
+    predictor, *others = models.values()
     logits = predictor.predict_logits(patches.table, num_workers, progress)
     preds = predictions_table(patches.table, predictor.probs(logits))
-    models = {run.folder.name: preds.prob} | {r.folder.name: predict(r) for r in others}
+    probs = [preds.prob, *(p.predict(patches.table, num_workers, progress) for p in others)]
     return report_data(
-        preds, evaluation_info(run, patches, name, predictor.config),
-        predictor.calibrated(1.).probs(logits), run_point(run), predictor,
-        models=models if others else None, n_boot=n_boot)
+        preds, info, predictor.calibrated(1.).probs(logits), point, predictor,
+        models=dict(zip(models, probs)) if others else None, n_boot=n_boot)
 
 def _as_runs(runs):
     "Runs from folders; their names must differ, to tell them apart in plots and tables"
@@ -583,13 +704,16 @@ def _as_runs(runs):
 def _promote(folder):
     "Make the last epoch of an unfinished training the bundle of its run"
     last = _last_epoch(folder)
-    if last is None or (folder/'bundle').exists(): return
-    training = read_json(folder/'training.json', 2**27)
-    note = f'the training was stopped after epoch {last[1]}'
-    training['info']['notes'] = [*training['info']['notes'], note]
-    write_json(folder/'training.json', training)
-    last[0].rename(folder/'bundle')
-    shutil.rmtree(folder/'checkpoint')
+    if last is None or _is_bundle(folder/'bundle'): return
+    place, epoch = last
+    info, lr_curve = _training(place)
+    note = f'the training was interrupted: this is the model after epoch {epoch}'
+    info = replace(info, notes=[*info.notes, note])
+    write_json(folder/'training.json', dict(info=asdict(info), lr_curve=lr_curve))
+    write_text(folder/'history.csv', (place/'history.csv').read_text())
+    shutil.rmtree(folder/'bundle', ignore_errors=True)  # what a killed process has left
+    (place/'bundle').rename(folder/'bundle')
+    shutil.rmtree(folder/'checkpoint', ignore_errors=True)
 
 def _finish(run, n_boot, num_workers, progress):
     folder = run.folder if isinstance(run, Run) else Path(run)
@@ -604,14 +728,15 @@ def _finish(run, n_boot, num_workers, progress):
 # %% ../nbs/65_run.ipynb #e344bc3b
 def submission_ids(
     data, # The folder of the patches; sample_submission.csv is looked for there and one level above
-)->pd.Series: # The ids that a submission must have, in order; None if there is no such file
+)->pd.Series: # The ids that a submission must have, as they are written; None without such a file
     "The ids in sample_submission.csv"
     folder = Path(os.path.abspath(data))
     file = next((f/'sample_submission.csv' for f in (folder, folder.parent)
                  if (f/'sample_submission.csv').exists()), None)
     if file is None: return None
-    ids = without_ending(read_rows(file, ['id']).id)
-    twice = ids[ids.duplicated()]
+    ids = read_rows(file, ['id']).id
+    if not len(ids): raise InputError(f'{file} lists no ids; download it again')
+    twice = ids[without_ending(ids).duplicated()]
     if len(twice): raise InputError(f'{file} lists {twice.iloc[0]} twice; keep one row')
     return ids
 
@@ -622,7 +747,7 @@ def check_submission(
 ):
     "Raise an `InputError` if a submission would lack some ids"
     if wanted is None: return
-    missing = wanted[~wanted.isin(found)]
+    missing = wanted[~without_ending(wanted).isin(found)]
     if not len(missing): return
     patches = '1 patch' if len(missing) == 1 else f'{len(missing):,} patches'
     raise InputError(f'sample_submission.csv lists {patches} that cannot be predicted, such as '
@@ -635,7 +760,9 @@ def kaggle_submission(
     "Predictions in Kaggle's format"
     check_submission(wanted, preds.id)
     found = preds[['id', 'prob']].rename(columns=dict(prob='label'))
-    return found if wanted is None else found.set_index('id').loc[wanted].reset_index()
+    if wanted is None: return found
+    label = found.set_index('id').label.loc[without_ending(wanted)]
+    return pd.DataFrame(dict(id=wanted.to_numpy(), label=label.to_numpy()))
 
 # %% ../nbs/65_run.ipynb #ad6b9859
 def predict_run(
@@ -644,30 +771,33 @@ def predict_run(
     out=None, # New CSV file to write; only returned by default
     submission:bool=False, # Columns id and label, as Kaggle expects them
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
-    num_workers:int=0, # Processes that read patches
+    num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=True, # Show what is going on, on standard error
+    engine:str='torch', # What computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
+    tta:bool=False, # Test-time augmentation: average the eight dihedral views of each patch
 )->pd.DataFrame: # From `predictions_table`, or with columns id and label
     "Predict every patch of a data set"
     check_settings(num_workers=num_workers)
-    if out is None: return _predict(run, data, submission, skip, num_workers, progress)
+    if out is None:
+        return _predict(run, data, submission, skip, num_workers, progress, engine, tta)
     with atomic_path(out, new=True) as part:
-        preds = _predict(run, data, submission, skip, num_workers, progress)
+        preds = _predict(run, data, submission, skip, num_workers, progress, engine, tta)
         write_csv(part, preds)
     return preds
 
 # %% ../nbs/65_run.ipynb #80fa8892
-def _predict(run, data, submission, skip, num_workers, progress):
+def _predict(run, data, submission, skip, num_workers, progress, engine, tta):
     run = _as_runs([run])[0]
-    predictor = run.predictor()
+    predictor = run.predictor(engine, tta=tta)
     if submission: data = _test_folder(data)
     wanted = submission_ids(data) if submission else None
     found = find_patches(data)
     check_submission(wanted, found.table.id)
-    patches = check_patches(found, skip, predictor.config['size'], _like(predictor.config),
-                            progress=progress)
+    patches = read_patches(found, skip, labels=False, progress=progress,
+                           size=predictor.config['size'], like=_like(predictor.config))
     check_submission(wanted, patches.table.id)
-    if progress: _tell(patches, _count_seen(run, patches.table))
     prob = predictor.predict(patches.table, num_workers, progress)
+    if progress: _tell(_count_seen(run, patches.table), prob)
     preds = predictions_table(patches.table, prob)
     return kaggle_submission(preds, wanted) if submission else preds
 
@@ -677,8 +807,20 @@ def _test_folder(data):
     whole = (Path(data)/'train_labels.csv').exists() and (Path(data)/'test').is_dir()
     return Path(data)/'test' if whole else data
 
-def _tell(patches, seen):
-    "Say on standard error what was found"
-    print(patches, *patches.skipped, *patches.notes, sep='\n', file=sys.stderr)
-    if seen['shared'] or seen['near']:
-        print(split_summary('external', **seen), file=sys.stderr)
+def _tell(seen, prob):
+    "Say on standard error what speaks against predictions"
+    if any(seen.values()): print(split_summary('external', **seen), file=sys.stderr)
+    if len(prob) > 1 and np.ptp(prob) == 0:
+        print('all probabilities are equal: the model does not separate the classes', file=sys.stderr)
+
+# %% ../nbs/65_run.ipynb #99f8a1f9
+def export_run(
+    run, # A `Run` or its folder
+    out=None, # New folder to write to; the bundle of the run by default
+    int8:bool=False, # Write the network in int8, too
+    progress:bool=True, # Show progress bars on standard error
+)->list: # The ONNX files that were written
+    "Export the model of a run to ONNX, checked on its own patches"
+    run = _as_runs([run])[0]
+    split = run.split.reindex(columns=[*PATCH_COLUMNS])
+    return export_onnx(run.folder/'bundle', out, split, int8, progress)

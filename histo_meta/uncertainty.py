@@ -17,7 +17,6 @@ from .base import *
 from .bundle import *
 from .data import *
 from .intervals import wilson
-from .transforms import dihedral
 
 # %% ../nbs/56_uncertainty.ipynb #270db29a
 class TTA(NamedTuple):
@@ -31,10 +30,10 @@ def tta_preds(
     table:pd.DataFrame, # A patch table
 )->TTA: # In the order of the table
     "Test-time augmentation: predict each patch in its eight dihedral views"
-    def prob(x, k):
-        symmetry = torch.full((len(x),), k)
-        return predictor.probs(predictor.logits(dihedral(x, symmetry)))
-    views = [np.stack([prob(x, k) for k in range(8)], 1) for x in predictor.batches(table)]
+    def probs_of(x):
+        logits = predictor.view_logits(x)
+        return predictor.probs(logits.flatten(0, 1)).reshape(-1, 8)
+    views = [probs_of(x) for x in predictor.batches(table)]
     probs = np.concatenate(views)
     return TTA(probs, probs.mean(1), probs.std(1))
 

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,7 +108,7 @@ def reader(name):
     "A function from the path of a file to whatever its reader returns"
     from histo_meta import data, files, mnist_data, mnist_run, readers
     if name == 'bundle': return bundle_reader()
-    def read_h5(path): return readers.h5_images(path)[:2]
+    def read_h5(path): return [readers.h5_image(path, row) for row in range(2)]
     return dict(image=readers.read_image, h5=read_h5, idx=mnist_data.read_idx, npz=mnist_run.load_weights,
                 csv=lambda path: readers.read_rows(path, ['id']), labels=data.read_labels,
                 json=files.read_json)[name]
@@ -125,8 +124,7 @@ def fuzz_one(name, seconds):
     with atheris.instrument_imports(include=['histo_meta'], enable_loader_override=False):
         from histo_meta.base import InputError
         read = reader(name)
-    folder = Path(tempfile.mkdtemp(prefix='fuzz-'))
-    file = folder/f'file.{name}'
+    file = Path(os.environ['FUZZ_FOLDER'])/f'file.{name}'
     def test_one(content):
         file.write_bytes(content)
         try: read(file)
@@ -136,8 +134,7 @@ def fuzz_one(name, seconds):
     for i, seed in enumerate(SEEDS[name]()): (corpus/f'seed{i}').write_bytes(seed)
     prefix = f'-artifact_prefix={WORK/name}/'
     atheris.Setup([sys.argv[0], str(corpus), f'-max_total_time={seconds}', prefix, *LIMITS], test_one)
-    try: atheris.Fuzz()
-    finally: shutil.rmtree(folder, ignore_errors=True)
+    atheris.Fuzz()
 
 
 def main():
@@ -146,11 +143,14 @@ def main():
     parser.add_argument('--seconds', type=int, default=60, help='for each reader')
     parser.add_argument('--here', action='store_true', help='fuzz one reader in this process')
     args = parser.parse_args()
+    if unknown := set(args.names) - set(SEEDS): parser.error(f'no reader {min(unknown)!r}')
     if args.here: return fuzz_one(args.names[0], args.seconds)
     failed = []
     for name in args.names:
         command = [sys.executable, __file__, name, '--here', '--seconds', str(args.seconds)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory() as folder:  # Atheris ends the other process at once
+            env = os.environ | dict(FUZZ_FOLDER=folder)
+            done = subprocess.run(command, capture_output=True, text=True, env=env)
         stats = dict(re.findall(r'stat::(\w+): +(\d+)', done.stderr))
         files, memory = (int(stats.get(k, 0)) for k in ('number_of_executed_units', 'peak_rss_mb'))
         print(f'{name}: {"failed" if done.returncode else "passed"}, {files:,} files, {memory:,} MB at most', flush=True)
