@@ -268,6 +268,7 @@ class _CastOnce:
         kind = next(self.model.parameters()).device.type
         with torch.autocast(kind, getattr(torch, self.dtype), enabled=half): return net(*args)
 
+# %% ../nbs/30_core.ipynb #f986d2ba
 class TrainingPrecision(MixedPrecision):
     "Train in a precision of your choice, validate in float32"
     def __init__(self,

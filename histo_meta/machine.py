@@ -8,6 +8,7 @@ __all__ = ['THREADS_GIVEN', 'PRECISIONS', 'cpu_quota', 'usable_cores', 'CoreUse'
 
 # %% ../nbs/00b_machine.ipynb #6b1cd225
 import ctypes
+import logging
 import math
 import os
 import time
@@ -181,9 +182,10 @@ def check_compiler(
 ):
     "Raise an `InputError` of one line unless `torch.compile` works here"
     import torch
+    logging.getLogger('torch.utils.cpp_extension').setLevel('ERROR')  # it misses CUDA on a CPU
     x = torch.zeros(2, device=device)
     try: torch.compile(lambda x: x + 1)(x)
     except Exception as e:  # PyTorch has many kinds, and a missing compiler is not one of them
-        reason = one_line(str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__, 200)
+        reason = one_line((str(e).strip() or type(e).__name__).splitlines()[0], 200)
         raise InputError(f'this machine cannot compile a network ({reason}); install a C++ '
                          'compiler such as g++, or leave out --compile (compile)') from e
