@@ -82,7 +82,7 @@ def histo_evaluate(
     compare:str=None, # Other runs to compare on the same patches, separated by commas
     workers:int=None, # Threads that read patches; one per core, at most eight, by default
     skip:bool=False, # Leave out patches that cannot be read
-    engine:str='torch', # What computes: torch, or onnx or onnx-int8 after histo_export
+    engine:str='torch', # Engine that computes: torch, or onnx or onnx-int8 after histo_export
     tta:bool=False, # Average the eight dihedral views of each patch
 ):
     "Evaluate a run on other labelled data, or the last epoch of a training that was stopped"
@@ -102,7 +102,7 @@ def histo_predict(
     submission:bool=False, # Columns id and label, as Kaggle expects them
     workers:int=None, # Threads that read patches; one per core, at most eight, by default
     skip:bool=False, # Leave out patches that cannot be read
-    engine:str='torch', # What computes: torch, or onnx or onnx-int8 after histo_export
+    engine:str='torch', # Engine that computes: torch, or onnx or onnx-int8 after histo_export
     tta:bool=False, # Average the eight dihedral views of each patch
 ):
     "Probability of tumor for every patch, as CSV"

@@ -326,6 +326,7 @@ class LRFind(NamedTuple):
     lrs:np.ndarray # (n,) learning rates that were tried
     losses:np.ndarray # (n,) smoothed training loss at each of them
 
+# %% ../nbs/30_core.ipynb #57013673
 class TrainingLog(Callback):
     "The epochs of all training phases, and the learning rate; available as `learn.training_log`"
     order = 70

@@ -515,6 +515,7 @@ def _unknown(folder):
     return InputError(f'{folder.path}: unknown layout, with the folders {_some(folder.folders)}'
                       f'{_advice(folder)} The known layouts are: {"; ".join(_LAYOUTS)}')
 
+# %% ../nbs/20_data.ipynb #01326bfb
 def _advice(folder):
     "How to go on with a folder of folders"
     inner = {name: _layout(read_folder(folder.path/name)) for name in folder.folders}

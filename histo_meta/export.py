@@ -128,6 +128,7 @@ def _foreign(model):
         return 'contains loops or branches'
     if model.functions or any(node.domain for node in nodes): return 'has operators of its own'
 
+# %% ../nbs/42_export.ipynb #e365c2e1
 def _outline(values):
     "Name, type and shape of inputs or outputs; the number of patches as None"
     kinds = [(v.name, v.type.tensor_type) for v in values]
@@ -228,6 +229,7 @@ def _noise(size, n=16):
         x[i] = rng.uniform(0, strength, (3, size, size)) + rng.uniform(0, 255 - strength)
     return torch.from_numpy(x)
 
+# %% ../nbs/42_export.ipynb #dd3a3338
 def _check_parity(predictor, file, split):
     "Compare a new ONNX file with the predictor it was made from; what is worth noting about it"
     session, held_out = _session(file.read_bytes()), _part(split, 'valid', _COMPARED)
@@ -296,6 +298,7 @@ def _auc_drop(table, before, after):
                      f'and it may fall by {_MAX_DROP:g}; nothing was written; '
                      'export without --int8')
 
+# %% ../nbs/42_export.ipynb #7a363316
 def _write_int8(predictor, folder, split, progress):
     train, valid = _part(split, 'train', _CALIBRATION), _part(split, 'valid')
     if not len(train) or not len(valid):

@@ -254,7 +254,6 @@ def to_label(
 
 # %% ../nbs/20a_readers.ipynb #1f6addab
 _MAX_CHUNK = 2**26  # bytes of one chunk after decompression
-_checked = set()    # data sets whose chunks were decompressed: (device, file, size, time, key)
 
 def _filters(data):
     "Numbers of the filters that each chunk went through, in their order"
@@ -270,6 +269,9 @@ def _decoded_size(content, filters, mask, most):
             content = zlib.decompressobj().decompress(content, most + 1)
         elif name != h5py.h5z.FILTER_SHUFFLE: return None
     return len(content)
+
+# %% ../nbs/20a_readers.ipynb #ed18e4dd
+_checked = set()  # data sets whose chunks were decompressed: (device, file, size, time, key)
 
 def _check_chunks(path, key, data):
     "Raise an `InputError` unless every chunk holds as many bytes as a chunk has"
@@ -333,7 +335,6 @@ def _limited_memory():
 # %% ../nbs/20a_readers.ipynb #50607f5d
 _H5_ERRORS = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError,
               zlib.error)  # what h5py raises
-_opened = {}  # (process, device, number of the file) -> (version, file, data sets)
 
 def _is_gzip(path):
     with as_input_error(path, 'read'), open(path, 'rb') as f: return f.read(2) == b'\x1f\x8b'
@@ -345,6 +346,9 @@ def _open(path):
             return h5py.File(path, 'r', rdcc_nbytes=_MAX_CHUNK)  # keeps the last chunk unpacked
     except _H5_ERRORS as e:
         raise InputError(f'{path}: not an HDF5 file ({one_line(e, 200)}); download it again') from e
+
+# %% ../nbs/20a_readers.ipynb #81d7472a
+_opened = {}  # (process, device, number of the file) -> (version, file, data sets)
 
 def _opened_file(path):
     "An open HDF5 file, and a dictionary of its data sets"

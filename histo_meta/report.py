@@ -66,7 +66,8 @@ def split_summary(
     "What a split means for the scores, in a sentence or two"
     if name not in _SPLIT_WORDS:
         raise InputError(f'no split {name!r}; use one of {", ".join(_SPLIT_WORDS)}')
-    if name == 'external' and (shared or near or held_out): return _leak_words(shared, near, held_out)
+    if name == 'external' and any((shared, near, held_out)):
+        return _leak_words(shared, near, held_out)
     if name in ('folder', 'custom') and shared:
         slides = _number(shared, 'slide is', 'slides are')
         return f'Optimistic: {slides} on both sides of the split.'

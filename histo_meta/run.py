@@ -584,7 +584,7 @@ def train_run(
 
 # %% ../nbs/65_run.ipynb #c8c5bdcf
 def _check_unfinished(folder):
-    "Raise an `InputError` if a folder holds a training that is not evaluated; remove useless remains"
+    "Raise an `InputError` if a folder holds a training that is not evaluated; remove remains"
     kept = _kept(Path(folder))
     if kept: raise InputError(f'{folder} exists already: {kept}; or choose another name')
     if not (Path(folder)/'checkpoint').is_dir(): return
@@ -660,7 +660,7 @@ def evaluate_run(
     num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    engine:str='torch', # What computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
+    engine:str='torch', # Engine that computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
     tta:bool=False, # Test-time augmentation: average the eight dihedral views of each patch
 )->Path: # The folder of the evaluation
     "Evaluate a run on other labelled data, or the last epoch of a training that was stopped"
@@ -774,7 +774,7 @@ def predict_run(
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
     num_workers:int=None, # Threads that read patches ahead; one per core, at most 8, by default
     progress:bool=True, # Show what is going on, on standard error
-    engine:str='torch', # What computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
+    engine:str='torch', # Engine that computes: 'torch', 'onnx' or 'onnx-int8'; see `export_run`
     tta:bool=False, # Test-time augmentation: average the eight dihedral views of each patch
 )->pd.DataFrame: # From `predictions_table`, or with columns id and label
     "Predict every patch of a data set"
@@ -812,7 +812,8 @@ def _tell(seen, prob):
     "Say on standard error what speaks against predictions"
     if any(seen.values()): print(split_summary('external', **seen), file=sys.stderr)
     if len(prob) > 1 and np.ptp(prob) == 0:
-        print('all probabilities are equal: the model does not separate the classes', file=sys.stderr)
+        print('all probabilities are equal: the model does not separate the classes',
+              file=sys.stderr)
 
 # %% ../nbs/65_run.ipynb #99f8a1f9
 def export_run(
