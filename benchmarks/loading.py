@@ -1,6 +1,7 @@
 "Read and prepare mini-batches, without a network, on one core: python benchmarks/loading.py [PATCHES]"
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +55,12 @@ def main(n=2000):
         raw.after_batch.fs.clear()
         files = patch_dls(folder, bs=BS, num_workers=0, augment=False).train
         contestants = {
-            'fastai DataBlock, files': lambda data=stock(folder): count(data),
-            "torchvision's PCAM": lambda data=plain(tmp): count(data),
-            'ours, files': lambda: count(files),
-            'ours, pack, normalised': lambda: count(ours),
-            'ours, pack, normalised and turned': lambda: count(turned),
-            'ours, pack, bytes': lambda: count(raw),
+            'fastai DataBlock, files': partial(count, stock(folder)),
+            "torchvision's PCAM": partial(count, plain(tmp)),
+            'ours, files': partial(count, files),
+            'ours, pack, normalised': partial(count, ours),
+            'ours, pack, normalised and turned': partial(count, turned),
+            'ours, pack, bytes': partial(count, raw),
             'limit: pick from an array': lambda: count(limit(known))}
         print(table(take_turns(contestants, 5), 'fastai DataBlock, files', 'limit: pick from an array'))
 

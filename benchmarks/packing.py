@@ -2,6 +2,7 @@
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +28,22 @@ def one_by_one(paths, file):
     return len(paths)
 
 
+def pack(patches):
+    with tempfile.TemporaryDirectory() as place: pack_patches(patches, Path(place)/'pack')
+    return len(patches.table)
+
+
 def main(*sizes):
     print(start())
     for n in sizes or (1_000, 8_000):
         with jpeg_folder(n) as folder, tempfile.TemporaryDirectory() as tmp:
             patches, before = find_patches(folder), memory_mb()
             paths = patches.table.path.tolist()
-            def pack():
-                with tempfile.TemporaryDirectory() as place: pack_patches(patches, Path(place)/'pack')
-                return len(paths)
-            pack()
+            pack(patches)
             print(f'\n{len(paths):,} patches; {memory_mb("VmHWM") - before:,.0f} MB above the idle process to pack them:\n')
-            rates = take_turns({'ours': pack, 'a loop and numpy.save': lambda: one_by_one(paths, f'{tmp}/x.npy'),
-                                'limit: decode only': lambda: limit(paths)}, 3)
+            rates = take_turns({'ours': partial(pack, patches),
+                                'a loop and numpy.save': partial(one_by_one, paths, f'{tmp}/x.npy'),
+                                'limit: decode only': partial(limit, paths)}, 3)
             print(table(rates, 'a loop and numpy.save', 'limit: decode only'))
 
 

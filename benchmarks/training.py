@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -98,10 +99,10 @@ def compare(arch, n, rounds):
     fast = find_precision('auto', DEVICE)
     with jpeg_folder(n) as folder, tempfile.TemporaryDirectory() as tmp:
         pack = pack_patches(folder, Path(tmp)/'pcam')
-        contestants = {'fastai from files': lambda learn=stock(folder, arch): epoch(learn),
+        contestants = {'fastai from files': partial(epoch, stock(folder, arch)),
                        "torchvision's PCAM, plain loop": plain(tmp, arch)}
         for precision in dict.fromkeys(['float32', fast]):
-            contestants |= {f'ours, {precision}': lambda learn=ours(pack, arch, precision): epoch(learn),
+            contestants |= {f'ours, {precision}': partial(epoch, ours(pack, arch, precision)),
                             f'limit, {precision}': limit(arch, n, precision)}
         rates = take_turns(contestants, rounds)
         print(f'\n{arch}, {n:,} patches, batches of {BS}:\n')
