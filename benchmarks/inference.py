@@ -12,9 +12,9 @@ from torchvision import transforms
 
 from histo_meta.bundle import Predictor
 from histo_meta.data import patch_table
-from histo_meta.export import engine_predictor, export_onnx
+from histo_meta.export import engine_predictor
 from histo_meta.packed import pack_patches
-from histo_meta.run import train_run
+from histo_meta.run import export_run, train_run
 
 BS = 64
 
@@ -60,7 +60,7 @@ def main():
         pack = pack_patches(folder, Path(tmp)/'pcam')
         run = train_run(pack, Path(tmp)/'run', epochs=1, lr=1e-3, arch=args.arch, pretrained=False, n_boot=0,
                         progress=False)
-        for int8 in (False, True): export_onnx(run, int8=int8)
+        export_run(run, int8=True, progress=False)
         packed, files = patch_table(pack), patch_table(folder)
         predictor = Predictor(run.folder/'bundle')
         def ours(p, rows): return lambda: len(p.predict(rows))
