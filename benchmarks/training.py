@@ -22,7 +22,7 @@ from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, aug_transfor
 from torchvision import transforms
 
 from histo_meta.config import build_model
-from histo_meta.core import patch_dls, patch_learner
+from histo_meta.core import patch_dls, patch_learner, shared_cores
 from histo_meta.machine import find_precision
 from histo_meta.packed import pack_patches
 
@@ -114,8 +114,9 @@ def compare(arch, n, rounds):
 def busy(arch, n, rounds):
     "Our training, alone and next to a process that keeps one core busy"
     print(start())
-    with jpeg_folder(n) as folder, tempfile.TemporaryDirectory() as tmp:
+    with jpeg_folder(n) as folder, tempfile.TemporaryDirectory() as tmp, shared_cores() as cbs:
         learn = ours(pack_patches(folder, Path(tmp)/'pcam'), arch, 'auto')
+        learn.add_cbs(cbs)
         def disturbed():
             other = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
             try: return epoch(learn)
