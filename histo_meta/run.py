@@ -572,8 +572,9 @@ def train_run(
     _check_unfinished(out)
     num_workers = default_num_workers() if num_workers is None else num_workers
     place = _check_place(**kwargs)
+    found = drop_unlabelled_test(find_patches(data))
     with (claim_folder(out) as out, _note_kept(out),
-          _pixels(find_patches(data), out, files, progress, settings.arguments) as (found, keep)):
+          _pixels(found, out, files, progress, settings.arguments) as (found, keep)):
         patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
         lines = [EpochLines()] if progress else []
         kwargs['cbs'] = [KeepEpochs(out), *lines, *L(settings.arguments['cbs'])]
