@@ -444,6 +444,7 @@ def plot_lr_find(
         ax.set_ylim(*_range(found.losses[:lowest+1]))
     ax.set(xscale='log', xlabel='learning rate', ylabel='smoothed training loss')
     plain_log_ticks(ax.xaxis)
+    ax.locator_params('x', numticks=6)  # one for two powers of ten, so that they don't overlap
     ax.set_title(f'Learning rate finder, suggested: {found.lr:.1e}')
     return ax
 
