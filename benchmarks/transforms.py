@@ -14,7 +14,7 @@ from torchvision.models import resnet18
 
 from histo_meta.base import PATCH, usable_cores
 from histo_meta.sample import sample_patches
-from histo_meta.transforms import ColorJitter, Cutout, ExactDihedral, StainJitter
+from histo_meta.transforms import ColorJitter, Cutout, ExactDihedral, PatchNormalize, StainJitter
 
 BS = 64  # patches in a mini-batch
 
@@ -50,12 +50,12 @@ def mirror_and_swap(x):
 def make_tasks(pixels):
     "What is timed, by name: the training step first"
     device, bfloat16 = pixels.device, has_bfloat16(pixels.device)
-    to_float, normalize = IntToFloatTensor(), Normalize.from_stats(*imagenet_stats, cuda=device.type == 'cuda')
+    to_float, cuda = IntToFloatTensor(), device.type == 'cuda'
+    normalize, fastai_normalize = (kind.from_stats(*imagenet_stats, cuda=cuda) for kind in (PatchNormalize, Normalize))
     light = to_float(pixels)
     x = normalize(light).as_subclass(torch.Tensor)
     dihedral, stain, color, cutout = ExactDihedral(), StainJitter(), ColorJitter(), Cutout()
     def jitters(light): return cutout(color(stain(light, split_idx=0), split_idx=0), split_idx=0)
-    def stock(): normalize(to_float(pixels))
     def ours(): normalize(jitters(to_float(dihedral(pixels, split_idx=0))))
     name = 'bfloat16' if bfloat16 else 'float32'
     step = make_step(device, bfloat16)
@@ -66,8 +66,9 @@ def make_tasks(pixels):
             'StainJitter': lambda: stain(light, split_idx=0),
             'ColorJitter': lambda: color(light, split_idx=0),
             'Cutout': lambda: cutout(light, split_idx=0),
-            'to float, normalise': stock,
-            'all, to float, normalise': ours}
+            "to float, fastai's Normalize": lambda: fastai_normalize(to_float(pixels)),
+            'PatchNormalize, bytes': lambda: normalize(pixels),
+            'all four, PatchNormalize': ours}
 
 
 def seconds(f, device, repeats):

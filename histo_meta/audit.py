@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 
 from .base import PATCH, InputError, check_number, one_line, progress_bar
 from .data import ImageStats, PatchSet, check_labels, find_patches, read_patch
-from .machine import usable_cores
+from .machine import reading_threads
 
 # %% ../nbs/21_audit.ipynb #f17c1435
 def symmetries(
@@ -233,7 +233,7 @@ def scan_patches(
     keep=None, # A function of a position in the table and an image, called with each image
 )->pd.DataFrame: # One row for each patch, with the fields of `PatchScan`
     "Open every patch once"
-    threads = check_number('threads', threads or min(usable_cores(), 8), 1, 64)
+    threads = check_number('threads', threads or reading_threads(), 1, 64)
     bar, found = progress_bar(len(table), 'checking', disable=not progress), []
     with bar, warnings.catch_warnings():
         warnings.simplefilter('ignore')  # decoders warn about files that they then cannot read

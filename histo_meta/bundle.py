@@ -29,10 +29,10 @@ from .files import *
 from .core import *
 from .data import *
 from .config import *
-from .machine import usable_cores
+from .machine import reading_threads
 from .packed import PatchReader, read_ahead
 from .stain import enhance
-from .transforms import Enhance, dihedral
+from .transforms import Enhance, dihedral, multiply_add
 
 # %% ../nbs/40_bundle.ipynb #992e7073
 def _transform(dls, kind):
@@ -329,11 +329,10 @@ def inputs(self:Predictor,
     x:torch.Tensor, # Patches (n, 3, size, size), uint8
 )->torch.Tensor: # (n, 3, size, size) float32, on the device of the predictor
     "The input of the network for a batch"
-    x = x.to(self.device).contiguous(memory_format=torch.channels_last).float()
-    white = 255
+    x, white = x.to(self.device).contiguous(memory_format=torch.channels_last), 255
     if self.config['enhance']:
-        x, white = enhance(x.div_(white), **self.config['enhance']), 1
-    return x.mul_(1/(white*self.std)).add_(-self.mean/self.std)
+        x, white = enhance(x.float().div_(white), **self.config['enhance']), 1
+    return multiply_add(x, 1/(white*self.std), -self.mean/self.std)
 
 # %% ../nbs/40_bundle.ipynb #14091fe0
 @patch
@@ -378,8 +377,6 @@ def calibrated(self:Predictor,
     return new
 
 # %% ../nbs/40_bundle.ipynb #a2eb80be
-_WORKERS = 8  # threads that read patches, at most, unless told otherwise
-
 @patch
 def batches(self:Predictor,
     table:pd.DataFrame, # A patch table; only the columns with places are used
@@ -387,11 +384,20 @@ def batches(self:Predictor,
 ): # Yields uint8 tensors (n, 3, size, size), n up to `bs`
     "The images of a table, batch by batch, in its order"
     if not len(table): raise InputError('the table holds no patches; choose other rows')
-    if num_workers is None: num_workers = min(_WORKERS, usable_cores())
+    if num_workers is None: num_workers = reading_threads()
     reader, n = PatchReader(table, self.config['size']), len(table)
     rows = (range(start, min(start + self.bs, n)) for start in range(0, n, self.bs))
     def read(some): return torch.from_numpy(reader.read(some)).permute(0, 3, 1, 2)
     return read_ahead(read, rows, num_workers) if num_workers else map(read, rows)
+
+# %% ../nbs/40_bundle.ipynb #42a18333
+@patch
+def run_batches(self:Predictor,
+    run, # Computes the outputs of one batch: `logits` or `view_logits`
+    batches, # From `batches`
+): # Yields the outputs of each batch, in the same order
+    "Compute the outputs of many batches"
+    return map(run, batches)
 
 # %% ../nbs/40_bundle.ipynb #b1a3f797
 @patch
@@ -403,9 +409,9 @@ def predict_logits(self:Predictor,
     "The network's output for every patch of a table"
     run, out = self.view_logits if self.tta else self.logits, []
     with progress_bar(len(table), 'predicting', disable=not progress) as bar:
-        for x in self.batches(table, num_workers):
-            out.append(run(x))
-            bar.update(len(x))
+        for outputs in self.run_batches(run, self.batches(table, num_workers)):
+            out.append(outputs)
+            bar.update(len(outputs))
     return torch.cat(out)
 
 @patch

@@ -30,6 +30,7 @@ from fastai.vision.core import PILImage, imagenet_stats
 from fastai.vision.learner import vision_learner
 from fastcore.foundation import L
 from fastcore.meta import delegates
+from fasttransform import Pipeline
 from PIL import Image
 from torch.amp import GradScaler
 
@@ -40,13 +41,13 @@ from .base import COLORS, PATCH, VOCAB, InputError
 from .base import check_number, get_ax, plain_log_ticks, theme
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
 from .machine import THREADS_GIVEN, check_compiler, core_use, find_precision
-from .machine import free_cores, usable_cores
+from .machine import free_cores, reading_threads, usable_cores
 from .packed import PatchDL, ResizePatch
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
 from .splits import auto_split, drop_unlabelled_test, has_hashes, split_patches
 from .splits import without_test
-from .transforms import ExactDihedral
+from .transforms import ExactDihedral, PatchNormalize
 from .weights import arch_stats, checked_weights, find_arch, packaged_weights
 
 # %% ../nbs/30_core.ipynb #f87ea31a
@@ -72,20 +73,21 @@ def read_patch_image(
 # %% ../nbs/30_core.ipynb #2844fc90
 def PatchBlock(
     size:int=PATCH, # Pixels along the side that patches are resized to
+    batch_tfms=IntToFloatTensor, # Transforms of a mini-batch of bytes; to 0..1 by default
 )->TransformBlock:
     "A `TransformBlock` from a row of a patch table, or an image, to an image of one size"
     return TransformBlock(type_tfms=read_patch_image, item_tfms=ResizePatch(size),
-                          batch_tfms=IntToFloatTensor, dl_type=PatchDL)
+                          batch_tfms=batch_tfms, dl_type=PatchDL)
 
 # %% ../nbs/30_core.ipynb #5de829d3
 def patch_block(
     size:int=PATCH, # Pixels along the side that patches are resized to
     splitter=None, # A fastai splitter over the patch table; `RandomPatchSplitter()` by default
-    batch_tfms=None, # Transforms of a whole mini-batch, after the conversion to 0..1
+    batch_tfms=IntToFloatTensor, # Transforms of a mini-batch of bytes; to 0..1 by default
 )->DataBlock:
     "The `DataBlock` of patches and their labels"
-    blocks = (PatchBlock(size), CategoryBlock(vocab=VOCAB))
-    return DataBlock(blocks, get_y=ColReader('label'), batch_tfms=batch_tfms,
+    blocks = (PatchBlock(size, batch_tfms), CategoryBlock(vocab=VOCAB))
+    return DataBlock(blocks, get_y=ColReader('label'),
                      splitter=without_test(splitter or RandomPatchSplitter()))
 
 # %% ../nbs/30_core.ipynb #6189f773
@@ -107,16 +109,19 @@ def patch_stats(
     return tuple(mean), tuple(np.sqrt(square - mean**2))
 
 # %% ../nbs/30_core.ipynb #8145079e
+def _needs_floats(tfm): return IntToFloatTensor.order < tfm.order < PatchNormalize.order
+
 def patch_tfms(
     stats=imagenet_stats, # (means, standard deviations) of the channels of pixels in 0..1
     enhance=None, # `Enhance(contrast, brightness)`; None leaves the colours as they are
     augment:bool|list=True, # True: turn and mirror training patches; or a list of transforms
-)->list: # fastai batch transforms
-    "The transforms between a mini-batch of pixels in 0..1 and the network"
-    tfms = [Normalize.from_stats(*stats, cuda=False)]
-    if augment: tfms[:0] = [ExactDihedral()] if augment is True else L(augment)
-    if enhance: tfms.insert(0, enhance)
-    return tfms
+)->list: # fastai batch transforms, in their order
+    "The transforms between a mini-batch of bytes and the network"
+    if augment is True: augment = ExactDihedral()
+    normalize = PatchNormalize.from_stats(*stats, cuda=False)
+    tfms = Pipeline([*L(enhance), *L(augment or None), normalize]).fs
+    if any(map(_needs_floats, tfms)): tfms = Pipeline([*tfms, IntToFloatTensor()]).fs
+    return list(tfms)
 
 # %% ../nbs/30_core.ipynb #64568bf7
 class PatchDataLoaders(DataLoaders):
@@ -155,7 +160,7 @@ def default_num_workers()->int: # Number of processes that read patches
     "One for each usable core, at most eight; none where Python cannot fork"
     method = multiprocessing.get_start_method(allow_none=True)
     method = method or multiprocessing.get_all_start_methods()[0]
-    return min(8, usable_cores()) if method == 'fork' else 0
+    return reading_threads() if method == 'fork' else 0
 
 # %% ../nbs/30_core.ipynb #0ce89ed1
 class _Range(NamedTuple):

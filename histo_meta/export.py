@@ -12,6 +12,7 @@ import os
 import warnings
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from torch import nn
 
 from .base import *
 from .machine import usable_cores
+from .packed import read_ahead
 from .files import *
 from .data import *
 from .config import *
@@ -94,19 +96,19 @@ def _session(raw):
     "ONNX Runtime, ready to run the content of an ONNX file"
     onnxruntime = _extra('onnxruntime')
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
+    options.intra_op_num_threads = 1
     options.log_severity_level = 4  # errors are exceptions, too
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     return onnxruntime.InferenceSession(raw, options, providers=['CPUExecutionProvider'])
 
-def _run(session, pixels, file):
-    "The logits of some patches, (n, 2); `pixels`: (n, size, size, 3) uint8"
+def _run(session, x, file):
+    "The logits of some patches, (n, 2); `x`: (n, 3, size, size) uint8"
+    pixels = x.permute(0, 2, 3, 1).contiguous().numpy()
     try: logits, = session.run(['logits'], {'pixels': pixels})
     except Exception as e:  # ONNX Runtime has many
         raise InputError(f'{file}: ONNX Runtime cannot run it ({one_line(e, 200)}); '
                          'export it again') from e
-    if logits.shape == (len(pixels), 2): return torch.from_numpy(logits)
-    raise InputError(f'{file}: its output has shape {logits.shape} for {len(pixels)} patches; '
+    if logits.shape == (len(x), 2): return torch.from_numpy(logits)
+    raise InputError(f'{file}: its output has shape {logits.shape} for {len(x)} patches; '
                      'export it again')
 
 # %% ../nbs/42_export.ipynb #990219e3
@@ -181,6 +183,7 @@ class OnnxPredictor(Predictor):
         tta:bool=False, # Test-time augmentation: average the eight dihedral views of each patch
     ):
         super().__init__(folder, 'cpu', bs, tta)
+        if bs is None: self.bs = max(1, self.bs//4)
         self.engine = 'onnx-int8' if int8 else 'onnx'
         self.file = Path(folder)/_FILES[self.engine]
         raw = _read_onnx(folder, self.engine, self.config)
@@ -194,8 +197,9 @@ class OnnxPredictor(Predictor):
         x:torch.Tensor, # Patches (n, 3, size, size), uint8
     )->torch.Tensor: # (n, 2) float32 on the CPU
         "The network's output for a batch"
-        pixels = x.permute(0, 2, 3, 1).contiguous().numpy()
-        return _run(self.session, pixels, self.file)
+        return _run(self.session, x, self.file)
+
+    def run_batches(self, run, batches): return read_ahead(run, batches, usable_cores())
 
     def __repr__(self): return f'{super().__repr__()[:-1]}, {self.engine})'
 
@@ -235,7 +239,7 @@ def _check_parity(predictor, file, split):
     session, held_out = _session(file.read_bytes()), _part(split, 'valid', _COMPARED)
     batches = [_noise(predictor.config['size'])]
     if len(held_out): batches += predictor.batches(held_out)
-    def probs(x): return predictor.probs(_run(session, x.permute(0, 2, 3, 1).numpy(), file.name))
+    def probs(x): return predictor.probs(_run(session, x, file.name))
     worst = max(abs(probs(x) - predictor.probs(predictor.logits(x))).max() for x in batches)
     if worst <= _MAX_DIFFERENCE:
         counts = dict(noise=len(batches[0]), held_out=len(held_out))
@@ -274,14 +278,21 @@ class _Calibration:
         x = next(self.batches, None)
         return None if x is None else dict(pixels=x.permute(0, 2, 3, 1).contiguous().numpy())
 
+def _before_network(file):
+    "The names of the nodes that prepare the input: those before the first convolution or product"
+    nodes = _extra('onnx').load(file).graph.node
+    return [n.name for n in takewhile(lambda n: n.op_type not in ('Conv', 'Gemm', 'MatMul'), nodes)]
+
 def _quantize(predictor, source, file, train):
     "Write `file`, the ONNX file `source` in 8 bits"
     q = _extra('onnxruntime.quantization')
     batches = _Calibration(predictor.batches(train))
     with _silent():
         q.quantize_static(source, file, batches, quant_format=q.QuantFormat.QDQ,
-                          op_types_to_quantize=[*_INT8], per_channel=True, reduce_range=True,
-                          activation_type=q.QuantType.QUInt8, weight_type=q.QuantType.QInt8)
+                          op_types_to_quantize=[*_INT8], nodes_to_exclude=_before_network(source),
+                          activation_type=q.QuantType.QUInt8, weight_type=q.QuantType.QInt8,
+                          per_channel=True, reduce_range=True,
+                          extra_options=dict(CalibMovingAverage=True))
     _add_metadata(file, predictor.config)
 
 # %% ../nbs/42_export.ipynb #21df2382
@@ -312,10 +323,11 @@ def _write_int8(predictor, folder, split, progress):
 
 def _auc_int8(predictor, file, valid, progress):
     session, out = _session(file.read_bytes()), []
+    def run(x): return _run(session, x, file.name)
     with progress_bar(len(valid), 'int8', disable=not progress) as bar:
-        for x in predictor.batches(valid):
-            out.append(_run(session, x.permute(0, 2, 3, 1).contiguous().numpy(), file.name))
-            bar.update(len(x))
+        for logits in read_ahead(run, predictor.batches(valid), usable_cores()):
+            out.append(logits)
+            bar.update(len(logits))
     before = predictor.predict(valid, progress=progress)
     return _auc_drop(valid, before, predictor.probs(torch.cat(out))) | dict(held_out=len(valid))
 

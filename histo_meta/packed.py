@@ -29,7 +29,7 @@ from PIL import Image
 from .audit import check_patches
 from .base import PATCH, SPLITS, InputError, as_input_error
 from .base import check_number, one_line, progress_bar
-from .machine import usable_cores
+from .machine import reading_threads
 from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch
 from .files import check_absent, claim_folder, read_bytes, temporary_folder, write_text
 from .readers import MAX_SIDE, MIN_SIDE, close_h5, h5_images, h5_rows, h5_start
@@ -74,6 +74,7 @@ class PatchReader:
         threads:int=1, # Threads that decode image files, and resize
     ):
         self.path, self.row = _places(table)
+        self.file, _ = pd.factorize(np.where(self.row >= 0, self.path, None))  # -1: an image file
         self.size = size
         self.threads = threads
         self.resized = 0 # How many patches of another size were read so far
@@ -82,7 +83,7 @@ class PatchReader:
     def __repr__(self): return f'PatchReader({len(self):,} patches of {self.size}x{self.size})'
 
     @property
-    def in_h5(self): return bool((self.row >= 0).all())
+    def in_h5(self): return bool((self.file >= 0).all())
 
 # %% ../nbs/26_packed.ipynb #d63771d5
 def _resize(img, size):
@@ -106,19 +107,12 @@ def _stack(self:PatchReader, f, items):
 
 # %% ../nbs/26_packed.ipynb #51209a4f
 @patch
-def _read(self:PatchReader, path, rows):
-    if path is None: return self._stack(self._decode, rows)
-    found = h5_rows(path, self.row[rows])
+def _read(self:PatchReader, rows):
+    "Rows of one HDF5 file, or of image files"
+    if self.file[rows[0]] < 0: return self._stack(self._decode, rows)
+    found = h5_rows(self.path[rows[0]], self.row[rows])
     if found.shape[1] == self.size: return found
     return self._stack(self._fit, map(Image.fromarray, found))
-
-@patch
-def _by_file(self:PatchReader, rows):
-    "Positions in `rows` for each HDF5 file; under None those of image files"
-    groups = {}
-    for i, (path, row) in enumerate(zip(self.path[rows], self.row[rows].tolist())):
-        groups.setdefault(path if row >= 0 else None, []).append(i)
-    return groups
 
 @patch
 def read(self:PatchReader,
@@ -126,10 +120,11 @@ def read(self:PatchReader,
 )->np.ndarray: # (len(rows), size, size, 3) uint8
     "The pixels of some patches"
     rows = np.asarray(rows, np.int64)
-    groups = self._by_file(rows)
-    if len(groups) == 1: return self._read(next(iter(groups)), rows)
+    file = self.file[rows]
+    kinds = np.unique(file)
+    if len(kinds) == 1: return self._read(rows)
     out = np.empty((len(rows), self.size, self.size, 3), np.uint8)
-    for path, at in groups.items(): out[at] = self._read(path, rows[at])
+    for kind in kinds: out[file==kind] = self._read(rows[file==kind])
     return out
 
 # %% ../nbs/26_packed.ipynb #a33cb2bd
@@ -313,7 +308,7 @@ def pack_patches(
 )->Path: # The folder
     "Decode patches into HDF5 files with PatchCamelyon's names, keys and shapes"
     size = check_number('size', size, MIN_SIDE, MAX_SIDE)
-    threads = check_number('threads', threads or min(usable_cores(), 8), 1, 64)
+    threads = check_number('threads', threads or reading_threads(), 1, 64)
     check_absent(dest)
     found = _as_set(source)
     if progress: print(one_line(found), file=sys.stderr)

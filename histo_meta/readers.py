@@ -431,7 +431,7 @@ def _read_rows(file, start, out, rows):
         return _fill(file, view)
     for i in np.argsort(rows, kind='stable').tolist():
         file.seek(start + int(rows[i])*step)
-        _fill(file, view[i*step:][:step])
+        _fill(file, view[i*step:(i+1)*step])
 
 def _in_order(rows):
     "A slice for rows that follow each other, or else the rows themselves"
@@ -454,7 +454,7 @@ def h5_start(
 def _h5_rows(path, rows):
     x = h5_images(path)
     if not len(rows): return np.empty((0, *x.shape[1:]), np.uint8)
-    if min(rows) < 0 or max(rows) >= len(x): raise IndexError(f'there are {len(x):,} rows')
+    if rows.min() < 0 or rows.max() >= len(x): raise IndexError(f'there are {len(x):,} rows')
     start = h5_start(x)
     if start is None: return _unpack_rows(x, rows)
     out = np.empty((len(rows), *x.shape[1:]), np.uint8)
