@@ -7,6 +7,7 @@ from bench import alone
 HERE = Path(__file__).parent
 RUNS = {'Loading, on one core': [['loading.py']],
         'Training': [['training.py', '--arch', arch] for arch in ('resnet18', 'resnet34')],
+        'Training, change by change': [['steps.py']],
         'Training next to a busy process': [['training.py', '--busy']],
         'Memory of an epoch': [['training.py', '--memory']],
         'Batch transforms': [['transforms.py']],

@@ -30,13 +30,13 @@ def stock(folder, arch):
     return predict
 
 
-def plain(root, model):
+def plain(root, predictor):
     "torchvision's PCAM, PyTorch's DataLoader, a plain loop"
     steps = [transforms.ToTensor(), transforms.Normalize(*imagenet_stats)]
     data = torchvision.datasets.PCAM(root, 'train', transform=transforms.Compose(steps))
     loader = torch.utils.data.DataLoader(data, BS, num_workers=2)
     def predict():
-        with torch.inference_mode(): return sum(len(model(x)) for x, _ in loader)
+        with torch.inference_mode(): return sum(len(predictor.model(x.to(predictor.device)).cpu()) for x, _ in loader)
     return predict
 
 
@@ -45,7 +45,7 @@ def limit(predictor, n):
     x = torch.randint(0, 256, (BS, 3, 96, 96), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     x = predictor.inputs(x)
     def predict():
-        with torch.inference_mode(): return sum(len(predictor.network(x)) for _ in range(n//BS))
+        with torch.inference_mode(): return sum(len(predictor.network(x).cpu()) for _ in range(n//BS))
     return predict
 
 
@@ -65,7 +65,7 @@ def main():
         predictor = Predictor(run.folder/'bundle')
         def ours(p, rows): return lambda: len(p.predict(rows))
         contestants = {'fastai get_preds, files': stock(folder, args.arch),
-                       "torchvision's PCAM, plain loop": plain(tmp, predictor.model),
+                       "torchvision's PCAM, plain loop": plain(tmp, predictor),
                        'ours, files': ours(predictor, files),
                        'ours, pack': ours(predictor, packed),
                        'ours, pack, onnx': ours(engine_predictor(run.folder/'bundle', 'onnx'), packed),
@@ -74,6 +74,9 @@ def main():
         rates = take_turns(contestants, args.rounds)
         print(f'\n{args.arch}, {args.patches:,} patches, batches of {BS} for the others:\n')
         print(table(rates, 'fastai get_preds, files', 'limit: network on a tensor'))
+        if predictor.device.type != 'cpu':
+            apart = abs(predictor.predict(packed) - Predictor(run.folder/'bundle', 'cpu').predict(packed)).max()
+            print(f'\nlargest difference between {predictor.device} and cpu: {apart:.1e} in probability')
 
 
 if __name__ == '__main__': main()

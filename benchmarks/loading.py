@@ -25,7 +25,7 @@ def stock(folder):
     "fastai's DataBlock, as its documentation teaches it"
     block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
                       splitter=RandomSplitter(.1), batch_tfms=Normalize.from_stats(*imagenet_stats))
-    return block.dataloaders(folder, bs=BS, num_workers=0).train
+    return block.dataloaders(folder, bs=BS, num_workers=0, device='cpu').train
 
 
 def plain(root):
@@ -49,11 +49,11 @@ def main(n=2000):
     with jpeg_folder(n) as folder, tempfile.TemporaryDirectory() as tmp:
         pack = pack_patches(folder, Path(tmp)/'pcam')
         known = patch_table(pack)
-        ours = patch_dls(pack, bs=BS, num_workers=0, augment=False).train
-        turned = patch_dls(pack, bs=BS, num_workers=0).train
-        raw = patch_dls(pack, bs=BS, num_workers=0, augment=False).train
+        ours = patch_dls(pack, bs=BS, num_workers=0, augment=False, device='cpu').train
+        turned = patch_dls(pack, bs=BS, num_workers=0, device='cpu').train
+        raw = patch_dls(pack, bs=BS, num_workers=0, augment=False, device='cpu').train
         raw.after_batch.fs.clear()
-        files = patch_dls(folder, bs=BS, num_workers=0, augment=False).train
+        files = patch_dls(folder, bs=BS, num_workers=0, augment=False, device='cpu').train
         contestants = {
             'fastai DataBlock, files': partial(count, stock(folder)),
             "torchvision's PCAM": partial(count, plain(tmp)),

@@ -26,8 +26,9 @@ from histo_meta.core import patch_dls, patch_learner, shared_cores
 from histo_meta.machine import find_precision
 from histo_meta.packed import pack_patches
 
-BS = 64
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+BS = 64 if DEVICE.type == 'cpu' else 256
+EPOCH = 262_144  # patches of PatchCamelyon's training split
 
 
 class TrainTime(Callback):
@@ -109,6 +110,8 @@ def compare(arch, n, rounds):
         print(table(rates, 'fastai from files', f'limit, {fast}'))
         same = rates['ours, float32']/rates['limit, float32']
         print(f'\nours/limit in float32: {same.median():.2f}')
+        print(f'seconds for {EPOCH:,} patches, ours, {fast}: {EPOCH/rates[f"ours, {fast}"].median():,.0f}')
+        if DEVICE.type == 'cuda': print(f'GPU memory at the peak: {torch.cuda.max_memory_allocated()/2**20:,.0f} MB')
 
 
 def busy(arch, n, rounds):

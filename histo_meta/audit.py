@@ -8,7 +8,7 @@ __all__ = ['HASH_COLUMNS', 'LOOK_COLUMNS', 'symmetries', 'pixel_hash', 'perceptu
            'check_patches', 'read_patches']
 
 # %% ../nbs/21_audit.ipynb #79ebf449
-import hashlib, sys, warnings
+import hashlib, warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .base import PATCH, InputError, check_number, one_line, progress_bar
+from .base import PATCH, InputError, check_number, one_line, progress_bar, say
 from .data import ImageStats, PatchSet, check_labels, find_patches, read_patch
 from .machine import reading_threads
 
@@ -344,13 +344,9 @@ def read_patches(
 )->PatchSet: # Patches that can all be read
     "Find patches and check that all of them can be used"
     found = path if isinstance(path, PatchSet) else find_patches(path)
-    if progress: print(one_line(found), file=sys.stderr)
+    if progress: say(found)
     if labels: check_labels(found.table, found.source)
     kept = check_patches(found, skip, progress=progress, **kwargs)
-    if progress: _report(kept)
+    if progress: say(*kept.notes, *kept.skipped)
     if labels: check_labels(kept.table, kept.source)
     return kept
-
-def _report(patches):
-    "Print the notes, and the id of every patch that was left out, on standard error"
-    for line in (*patches.notes, *patches.skipped): print(one_line(line), file=sys.stderr)

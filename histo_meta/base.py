@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PATCH', 'CENTRE', 'MPP', 'VOCAB', 'SPLITS', 'RESEARCH_ONLY', 'COLORS', 'centre_box', 'InputError', 'as_input_error',
-           'one_line', 'check_number', 'to_plain', 'progress_bar', 'theme', 'plain_log_ticks', 'get_ax']
+           'one_line', 'say', 'check_number', 'to_plain', 'progress_bar', 'theme', 'plain_log_ticks', 'get_ax']
 
 # %% ../nbs/00_base.ipynb #b4b03fa6
 import errno
@@ -65,6 +65,13 @@ def one_line(
     line = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     end = most//3
     return line if len(line) <= most else line[:most-end-1] + '…' + line[len(line)-end:]
+
+# %% ../nbs/00_base.ipynb #6151e533
+def say(
+    *lines, # Texts; each becomes one printable line
+):
+    "Print lines on standard error"
+    for line in lines: print(one_line(line), file=sys.stderr)
 
 # %% ../nbs/00_base.ipynb #c3f26c40
 def _number_text(value):

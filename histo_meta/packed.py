@@ -7,7 +7,7 @@ __all__ = ['PatchReader', 'pack_patches', 'check_pack', 'ResizePatch', 'PatchDL'
            'why_not_kept', 'pixels_mb']
 
 # %% ../nbs/26_packed.ipynb #dc2c4eef
-import hashlib, os, re, shutil, sys
+import hashlib, os, re, shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,7 +28,7 @@ from PIL import Image
 # %% ../nbs/26_packed.ipynb #dc8902ee
 from .audit import check_patches
 from .base import PATCH, SPLITS, InputError, as_input_error
-from .base import check_number, one_line, progress_bar
+from .base import check_number, progress_bar, say
 from .machine import reading_threads
 from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch
 from .files import check_absent, claim_folder, read_bytes, temporary_folder, write_text
@@ -311,7 +311,7 @@ def pack_patches(
     threads = check_number('threads', threads or reading_threads(), 1, 64)
     check_absent(dest)
     found = _as_set(source)
-    if progress: print(one_line(found), file=sys.stderr)
+    if progress: say(found)
     if skip: found = check_patches(found, True, size, threads=threads, progress=progress)
     resized = _pack(found.table, dest, size, threads, progress)
     if progress: _report([*found.skipped, *found.notes], resized, size)
@@ -338,7 +338,7 @@ def _report(lines, resized, size):
     "Print what you should know about a pack on standard error"
     if resized: lines = [*lines, f'{resized:,} resized to {size}x{size} pixels: check that all '
                                  'patches have the same magnification']
-    for line in dict.fromkeys(lines): print(one_line(line), file=sys.stderr)
+    say(*dict.fromkeys(lines))
 
 # %% ../nbs/26_packed.ipynb #d2e51689
 _SUM = re.compile(rf'([0-9a-f]{{64}})  ({_NAME}_\w+\.(?:h5|csv))')

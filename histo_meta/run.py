@@ -9,7 +9,7 @@ __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', '
            'export_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
-import hashlib, os, shutil, sys
+import hashlib, os, shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date
@@ -502,7 +502,7 @@ class EpochLines(Callback):
     def after_epoch(self):
         busy = hasattr(self.learn, 'lr_finder') or hasattr(self.learn, 'gather_preds')
         history = self.learn.training_log.history
-        if not busy and len(history): print(_epoch_line(history.iloc[-1]), file=sys.stderr)
+        if not busy and len(history): say(_epoch_line(history.iloc[-1]))
 
 def _epoch_line(row):
     values = {k: f'{v:.4g}' if isinstance(v, float) else v for k,v in row.items()}
@@ -540,15 +540,12 @@ def _pixels(found, folder, files, progress, settings):
     n, size = len(found), settings['size']
     if files or in_place(found.table): yield found, None
     elif why := why_not_kept(n, folder, size, _passes(settings)):
-        _say(progress, f'training straight from the image files: {why}')
+        if progress: say(f'training straight from the image files: {why}')
         yield found, None
     else:
-        _say(progress, f'keeping the pixels of {n:,} patches ({pixels_mb(n, size):,.0f} MB) in '
-                       f'{folder} while it trains; --files reads the image files instead')
+        if progress: say(f'keeping the pixels of {n:,} patches ({pixels_mb(n, size):,.0f} MB) in '
+                         f'{folder} while it trains; --files reads the image files instead')
         with kept_pixels(found, folder, size) as (found, keep): yield found, keep
-
-def _say(progress, text):
-    if progress: print(one_line(text), file=sys.stderr)
 
 # %% ../nbs/65_run.ipynb #54c1206b
 def train_run(
@@ -578,7 +575,7 @@ def train_run(
         patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
         lines = [EpochLines()] if progress else []
         kwargs['cbs'] = [KeepEpochs(out), *lines, *L(settings.arguments['cbs'])]
-        if progress: print(place, file=sys.stderr)
+        if progress: say(place)
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
                               **kwargs)
         return _save(learn, out, n_boot, num_workers, progress)
@@ -811,10 +808,9 @@ def _test_folder(data):
 
 def _tell(seen, prob):
     "Say on standard error what speaks against predictions"
-    if any(seen.values()): print(split_summary('external', **seen), file=sys.stderr)
+    if any(seen.values()): say(split_summary('external', **seen))
     if len(prob) > 1 and np.ptp(prob) == 0:
-        print('all probabilities are equal: the model does not separate the classes',
-              file=sys.stderr)
+        say('all probabilities are equal: the model does not separate the classes')
 
 # %% ../nbs/65_run.ipynb #99f8a1f9
 def export_run(
