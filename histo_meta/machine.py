@@ -128,7 +128,7 @@ THREADS_GIVEN = 'OMP_NUM_THREADS' in os.environ  # by you, for no command has se
 
 # %% ../nbs/00b_machine.ipynb #95baa267
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # options of mallopt, in malloc.h
-_LARGE = 2**30  # bytes
+_LARGE = 2**30, 2**25  # bytes; glibc before 2.35 refuses more than the second
 
 def _c_library(): return ctypes.CDLL(None)
 
@@ -141,8 +141,8 @@ def keep_memory()->bool: # False where the C library is not glibc, or where you 
     if os.name != 'posix' or _tuned_by_user(): return False
     library = _c_library()
     if not hasattr(library, 'gnu_get_libc_version'): return False
-    options = _MMAP_THRESHOLD, _TRIM_THRESHOLD
-    return all([library.mallopt(option, _LARGE) for option in options])
+    def set_option(option): return any(library.mallopt(option, size) for size in _LARGE)
+    return set_option(_MMAP_THRESHOLD) and set_option(_TRIM_THRESHOLD)
 
 # %% ../nbs/00b_machine.ipynb #debe5d9b
 _SETTINGS = dict(OMP_WAIT_POLICY='passive', PYTORCH_ENABLE_MPS_FALLBACK='1')
