@@ -1,31 +1,43 @@
 "All benchmarks of speed, one after the other, into benchmarks/RESULTS.md: make bench"
 import datetime
+import sys
 from pathlib import Path
 
-from bench import alone
+from bench import DEVICE, alone
 
 HERE = Path(__file__).parent
+ARCHS = ['resnet18', 'resnet34']
+TRAINED_ARCHS = ARCHS + ['resnet50']*(DEVICE.type == 'cuda')
 RUNS = {'Loading, on one core': [['loading.py']],
-        'Training': [['training.py', '--arch', arch] for arch in ('resnet18', 'resnet34')],
+        'Training': [['training.py', '--arch', arch] for arch in TRAINED_ARCHS],
         'Training, change by change': [['steps.py']],
         'Training next to a busy process': [['training.py', '--busy']],
         'Memory of an epoch': [['training.py', '--memory']],
         'Batch transforms': [['transforms.py']],
-        'Inference': [['inference.py', '--arch', arch] for arch in ('resnet18', 'resnet34')],
+        'Inference': [['inference.py', '--arch', arch] for arch in ARCHS],
         'Packing': [['packing.py']],
         'Evaluation': [['interpret.py']]}
 
 
+def result(name, *args):
+    "What a script prints, or why it failed; and whether it worked"
+    print(name, *args, flush=True)
+    try: return alone(HERE/name, *args).strip(), True
+    except SystemExit as e: return f'Failed: {str(e).strip().splitlines()[-1]}', False
+
+
 def main():
-    parts = ['# Results of the benchmarks', f'Written by `make bench` on {datetime.date.today()}. Ratios are medians '
-             'over rounds in which the contestants take turns.']
+    parts = ['# Results of the benchmarks', f'Written by `make bench` on {datetime.date.today()}. '
+             'Ratios are medians over rounds in which the contestants take turns.']
+    all_worked = True
     for title, commands in RUNS.items():
         parts.append(f'## {title}')
         for name, *args in commands:
-            print(name, *args, flush=True)
-            parts.append(f'`python benchmarks/{" ".join([name, *args])}`')
-            parts.append(alone(HERE/name, *args).strip())
+            text, worked = result(name, *args)
+            parts += [f'`python benchmarks/{" ".join([name, *args])}`', text]
+            all_worked = all_worked and worked
         (HERE/'RESULTS.md').write_text('\n\n'.join(parts) + '\n')
+    if not all_worked: sys.exit(1)
 
 
 if __name__ == '__main__': main()

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from histo_meta.audit import _blocks, duplicate_groups, find_copies, perceptual_hash, pixel_hash, scan_patches
+from histo_meta.audit import _blocks, duplicate_groups, find_copies, perceptual_hash, pixel_hash
+from histo_meta.audit import scan_patches
 from histo_meta.data import patch_images, patch_table
 from histo_meta.sample import make_sample
 
@@ -34,7 +35,8 @@ def best(rounds, *functions):
 def make_patches(folder, n, seed=0):
     "Write `n` different TIFF files: pairs of synthetic patches, rolled and blended"
     rng = np.random.default_rng(seed)
-    with tempfile.TemporaryDirectory() as tmp: tissue = patch_images(patch_table(make_sample(f'{tmp}/s', 200, 10)))
+    with tempfile.TemporaryDirectory() as tmp:
+        tissue = patch_images(patch_table(make_sample(f'{tmp}/s', 200, 10)))
     for i in range(n):
         a, b = tissue[rng.integers(0, len(tissue), 2)]
         a = np.roll(a, rng.integers(0, 96, 2), (0, 1))
@@ -93,11 +95,14 @@ def measure(folder, n):
     row('scan_patches, one thread', n, one, plain[0], 'decode only')
     row('scan_patches, two threads', n, two, plain[0], 'decode only')
     known, after = parts[0], memory()[1]
-    others = known.sample(OTHERS, replace=True, random_state=0).assign(pixel_hash='0'*40)  # none is an exact copy
-    brute, copies, groups = best(rounds, partial(brute_force, known, 10), partial(find_copies, others, known),
+    others = known.sample(OTHERS, replace=True, random_state=0)
+    others = others.assign(pixel_hash='0'*40)  # none is an exact copy
+    brute, copies, groups = best(rounds, partial(brute_force, known, 10),
+                                 partial(find_copies, others, known),
                                  partial(duplicate_groups, known))
-    row(f'find_copies of {OTHERS:,}', n, copies, brute[0]*OTHERS/10, 'every pair; 10 rows measured, scaled')
-    row('duplicate_groups', n, groups, brute[0]*n/20, 'every pair; 10 rows measured, scaled')
+    note = 'every pair; 10 rows measured, scaled'
+    row(f'find_copies of {OTHERS:,}', n, copies, brute[0]*OTHERS/10, note)
+    row('duplicate_groups', n, groups, brute[0]*n/20, note)
     print(f'peak memory above the idle process: {after - idle:.0f} MB after the scan, '
           f'{memory()[1] - idle:.0f} MB in all', flush=True)
 
@@ -110,7 +115,8 @@ def main(*sizes):
             make_patches(tmp, n)
             subprocess.run([sys.executable, __file__, '--folder', tmp, str(n)], check=True)
     for n in (1_000, 20_000):
-        row('duplicate_groups, copies of one image', n, seconds(partial(duplicate_groups, speckled(n))))
+        took = seconds(partial(duplicate_groups, speckled(n)))
+        row('duplicate_groups, copies of one image', n, took)
 
 
 if __name__ == '__main__':

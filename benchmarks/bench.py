@@ -1,4 +1,4 @@
-"What the benchmarks of speed share: the machine in words, contestants that take turns, patches, tables"
+"What the benchmarks of speed share: the machine, contestants that take turns, patches, tables"
 import os
 import platform
 import re
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,15 @@ import torch
 from PIL import Image
 
 from histo_meta.data import patch_images, patch_table
-from histo_meta.machine import keep_memory, usable_cores
+from histo_meta.machine import keep_memory, process_settings, usable_cores
 from histo_meta.sample import make_sample
 
 FLAGS = ('avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_bf16')
+DRAWN = 20_000  # different synthetic patches, at most; real ones are as many
+DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+BS = 256 if DEVICE.type == 'cuda' else 64  # patches in a mini-batch
+TRAINED = 65_536 if DEVICE.type == 'cuda' else 640  # patches in an epoch
+PREDICTED = 65_536 if DEVICE.type == 'cuda' else 1_280
 
 
 def machine():
@@ -29,60 +35,96 @@ def machine():
     found = set(' '.join(re.findall('flags\\s*: (.*)', text)[:1]).split())
     flags = ' '.join(flag for flag in FLAGS if flag in found)
     gpu = f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else ''
-    return (f'{model[1] if model else platform.processor()}{gpu}; {usable_cores()} cores, {torch.get_num_threads()} '
-            f'threads; {flags}; Python {platform.python_version()}, torch {torch.__version__}')
+    return (f'{model[1] if model else platform.processor()}{gpu}; {usable_cores()} cores, '
+            f'{torch.get_num_threads()} threads; {flags}; Python {platform.python_version()}, '
+            f'torch {torch.__version__}')
 
 
 def rate(contestant):
-    "Images per second of a function that returns how many it has worked through, or (images, seconds)"
+    "Images per second of a function that returns how many it has done, or (images, seconds)"
     start = time.perf_counter()
     done = contestant()
     n, seconds = done if isinstance(done, tuple) else (done, time.perf_counter() - start)
     return n/seconds
 
 
+def one_round(contestants, title):
+    "Images per second of each contestant"
+    found = {name: rate(f) for name, f in contestants.items()}
+    words = ', '.join(f'{name} {value:,.0f}' for name, value in found.items())
+    print(f'{title}: {words}', file=sys.stderr)
+    return found
+
+
 def take_turns(contestants, rounds):
-    "Images per second of each contestant (name to function) in each round; one round before does not count"
-    found = []
-    for k in range(rounds + 1):
-        found.append({name: rate(f) for name, f in contestants.items()})
-        print(f'round {k} of {rounds}:', ', '.join(f'{n} {v:,.0f}' for n, v in found[-1].items()), file=sys.stderr)
-    return pd.DataFrame(found[1:])
+    "Images per second of each contestant (name to function) in each round, after one to warm up"
+    one_round(contestants, 'warming up')
+    return pd.DataFrame([one_round(contestants, f'round {k + 1}') for k in range(rounds)])
+
+
+def markdown(head, rows):
+    "A table in Markdown: text in the first column, numbers in the others"
+    lines = [head, ['---'] + ['---:']*(len(head) - 1), *rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def table(rates, *references):
     "Median, spread and ratios to some contestants, round by round, as Markdown"
-    lines = ['| | images/s | spread |' + ''.join(f' / {name} |' for name in references),
-             '|---|---:|---:|' + '---:|'*len(references)]
+    rows = []
     for name, values in rates.items():
-        ratios = [f' {(values/rates[other]).median():.2f} |' for other in references]
         spread = f'{values.min():,.0f} to {values.max():,.0f}'
-        lines.append(f'| {name} | {values.median():,.0f} | {spread} |' + ''.join(ratios))
-    return '\n'.join(lines)
+        ratios = [f'{(values/rates[other]).median():.2f}' for other in references]
+        rows.append([name, f'{values.median():,.0f}', spread, *ratios])
+    return markdown(['', 'images/s', 'spread', *(f'/ {name}' for name in references)], rows)
 
 
 def tissue(n, seed=0):
-    "Yields `n` different synthetic patches (96, 96, 3) uint8 and their labels, without drawing each of them"
+    "Yields `n` synthetic patches (96, 96, 3) uint8 and their labels: few are drawn, then rolled"
     rng = np.random.default_rng(seed)
-    with tempfile.TemporaryDirectory() as tmp: patches = patch_table(make_sample(f'{tmp}/s', 200, 10)); images = patch_images(patches)
+    with tempfile.TemporaryDirectory() as tmp:
+        patches = patch_table(make_sample(f'{tmp}/s', 200, 10))
+        images = patch_images(patches)
     tumor = (patches.label == 'tumor').to_numpy()
     for _ in range(n):
         i = rng.integers(len(images))
         yield np.roll(images[i], rng.integers(0, 96, 2), (0, 1)), tumor[i]
 
 
+def class_folders(folder):
+    for label in '01': (folder/label).mkdir(parents=True)
+    return folder
+
+
+def real_files():
+    "Real patches below $HISTO_META_DATA, the classes in turn; none if it is not set"
+    data = os.environ.get('HISTO_META_DATA')
+    if not data: return []
+    classes = [sorted((Path(data)/'pcam/train'/label).glob('*.jpg')) for label in '01']
+    return [file for pair in zip(*classes) for file in pair]
+
+
+def drawn_files(folder, n):
+    "Synthetic patches, as JPEG files in class folders"
+    class_folders(folder)
+    for i, (pixels, tumor) in enumerate(tissue(n)):
+        Image.fromarray(pixels).save(folder/f'{int(tumor)}/{i:06d}.jpg', quality=75)
+    return sorted(folder.rglob('*.jpg'), key=lambda file: file.name)
+
+
+def copy_files(files, folder, n):
+    "`n` files under new names; where there are fewer, they are repeated"
+    class_folders(folder)
+    for i, file in zip(range(n), cycle(files)):
+        (folder/file.parent.name/f'{i:06d}.jpg').write_bytes(file.read_bytes())
+    return folder
+
+
 @contextmanager
 def jpeg_folder(n):
-    "A folder with `n` JPEG files in class folders: real ones below $HISTO_META_DATA, otherwise synthetic ones"
-    real = Path(os.environ.get('HISTO_META_DATA', ''))/'pcam/train'
+    "A folder with `n` JPEG files in class folders: real patches if there are any"
     with tempfile.TemporaryDirectory() as tmp:
-        for c in '01': (Path(tmp)/c).mkdir()
-        if real.is_dir() and 'HISTO_META_DATA' in os.environ:
-            files = [f for c in '01' for f in sorted((real/c).glob('*.jpg'))[:n//2]]
-            for f in files: (Path(tmp)/f.parent.name/f.name).write_bytes(f.read_bytes())
-        else:
-            for i, (pixels, tumor) in enumerate(tissue(n)): Image.fromarray(pixels).save(f'{tmp}/{int(tumor)}/{i:06d}.jpg', quality=75)
-        yield Path(tmp)
+        files = real_files() or drawn_files(Path(tmp)/'drawn', min(n, DRAWN))
+        yield copy_files(files, Path(tmp)/'files', n)
 
 
 def memory_mb(key='VmRSS'):
@@ -91,10 +133,18 @@ def memory_mb(key='VmRSS'):
     return next(int(line.split()[1]) for line in lines if line.startswith(key))/1024
 
 
-def alone(script, *args, **env):
+def settings():
+    "Environment variables as the commands set them, but without a fixed number of threads"
+    wanted = process_settings()
+    wanted.pop('OMP_NUM_THREADS', None)  # with it, a training does not share the cores
+    return os.environ | wanted
+
+
+def alone(script, *args):
     "Run a benchmark in a process of its own; what it prints"
-    settings = os.environ | {k: str(v) for k, v in env.items()}
-    done = subprocess.run([sys.executable, script, *map(str, args)], capture_output=True, text=True, env=settings)
+    command = [sys.executable, script, *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True, env=settings())
+    if done.returncode < 0: raise SystemExit(f'{script}: killed by signal {-done.returncode}')
     if done.returncode: raise SystemExit(done.stderr[-2000:])
     return done.stdout
 

@@ -1,4 +1,4 @@
-"How many CPU seconds the scores take, next to the plain way: python benchmarks/interpret.py [N_BOOT]"
+"CPU seconds of the scores, next to the plain way: python benchmarks/interpret.py [N_BOOT]"
 import resource
 import sys
 import time
@@ -43,12 +43,13 @@ def plain_bootstrap(s, n_boot, by_slide):
 
 
 def row(name, fast, plain=None, note=''):
-    ratio = '' if plain is None else f'{plain:9.1f} {plain/fast:7.1f}x'
-    print(f'{name:60} {fast:9.3f} {ratio}  {note}', flush=True)
+    times = [f'{fast:.3f}', '', ''] if plain is None else \
+            [f'{fast:.3f}', f'{plain:.1f}', f'{plain/fast:.1f}x']
+    print('|', ' | '.join([name, *times, note]), '|', flush=True)
 
 
 def main(n_boot=2000, few=10):
-    print(f'{"task":60} {"CPU s":>9} {"plain":>9} {"ratio":>8}')
+    print('| task | CPU s | plain | ratio | |\n|---|---:|---:|---:|---|')
     s, part = simulate_scores(slides=128, per_slide=256), 8
     plain = seconds(partial(plain_placements, s.y, s.p, part))*2*part
     fast = seconds(partial(auc_ci, s.y, s.p), 5)
@@ -66,7 +67,7 @@ def main(n_boot=2000, few=10):
     alone = partial(operating_point, big.y, big.p, slide=big.slide, n_boot=n_boot)
     row('operating point alone, 200 slides', seconds(alone))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/2**20
-    print(f'peak memory: {peak:.2f} GB')
+    print(f'\npeak memory: {peak:.2f} GB')
 
 
 if __name__ == '__main__': main(*map(int, sys.argv[1:2]))

@@ -1,4 +1,4 @@
-"Read and prepare mini-batches, without a network, on one core: python benchmarks/loading.py [PATCHES]"
+"Read and prepare mini-batches on one core, without a network: python benchmarks/loading.py [N]"
 import sys
 import tempfile
 from functools import partial
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from bench import jpeg_folder, start, table, take_turns
+from bench import BS, jpeg_folder, start, table, take_turns
 from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.transforms import Normalize, RandomSplitter, get_image_files, parent_label
 from fastai.vision.core import imagenet_stats
@@ -18,13 +18,12 @@ from histo_meta.core import patch_dls
 from histo_meta.data import patch_table
 from histo_meta.packed import PatchReader, pack_patches
 
-BS = 64
-
 
 def stock(folder):
     "fastai's DataBlock, as its documentation teaches it"
     block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
-                      splitter=RandomSplitter(.1), batch_tfms=Normalize.from_stats(*imagenet_stats))
+                      splitter=RandomSplitter(.1),
+                      batch_tfms=Normalize.from_stats(*imagenet_stats))
     return block.dataloaders(folder, bs=BS, num_workers=0, device='cpu').train
 
 
@@ -35,10 +34,10 @@ def plain(root):
     return torch.utils.data.DataLoader(data, BS, shuffle=True, drop_last=True)
 
 
-def limit(table):
+def limit(pixels):
     "Only pick the pixels of mini-batches from an array"
-    pixels = PatchReader(table).read(range(len(table)))
-    for rows in np.random.permutation(len(table))[:len(table)//BS*BS].reshape(-1, BS): yield (pixels[rows],)
+    n = len(pixels)//BS*BS
+    for rows in np.random.permutation(len(pixels))[:n].reshape(-1, BS): yield (pixels[rows],)
 
 
 def count(batches): return sum(len(batch[0]) for batch in batches)
@@ -49,6 +48,7 @@ def main(n=2000):
     with jpeg_folder(n) as folder, tempfile.TemporaryDirectory() as tmp:
         pack = pack_patches(folder, Path(tmp)/'pcam')
         known = patch_table(pack)
+        pixels = PatchReader(known).read(range(len(known)))
         ours = patch_dls(pack, bs=BS, num_workers=0, augment=False, device='cpu').train
         turned = patch_dls(pack, bs=BS, num_workers=0, device='cpu').train
         raw = patch_dls(pack, bs=BS, num_workers=0, augment=False, device='cpu').train
@@ -61,8 +61,10 @@ def main(n=2000):
             'ours, pack, normalised': partial(count, ours),
             'ours, pack, normalised and turned': partial(count, turned),
             'ours, pack, bytes': partial(count, raw),
-            'limit: pick from an array': lambda: count(limit(known))}
-        print(table(take_turns(contestants, 5), 'fastai DataBlock, files', 'limit: pick from an array'))
+            'limit: pick from an array': lambda: count(limit(pixels))}
+        rates = take_turns(contestants, 5)
+        print()
+        print(table(rates, 'fastai DataBlock, files', 'limit: pick from an array'))
 
 
 if __name__ == '__main__': main(*map(int, sys.argv[1:]))

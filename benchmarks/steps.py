@@ -1,7 +1,7 @@
-"""What each change adds to the speed of training: python benchmarks/steps.py [--patches N] [--rounds N]
+"""How fast is training, change by change? python benchmarks/steps.py [--patches N] [--rounds N]
 
-Each row keeps the changes of the rows above it. Every measurement is a process of its own, because memory settings last as long
-as the process; the processes take turns.
+Each row keeps the changes of the rows above it. Every measurement is a process of its own, because
+memory settings last as long as the process; the processes take turns.
 """
 import argparse
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from bench import alone, jpeg_folder, machine, table
+from bench import BS, DEVICE, TRAINED, alone, jpeg_folder, machine, table
 from fastai.callback.channelslast import ChannelsLast
 from training import epoch, stock
 
@@ -17,13 +17,16 @@ from histo_meta.core import patch_dls, patch_learner
 from histo_meta.machine import find_precision, keep_memory, usable_cores
 from histo_meta.packed import pack_patches
 
-STEPS = ['fastai from files', 'exact symmetries', 'pixels from a pack', 'channels last', 'memory kept', 'bfloat16']
+PRECISION = find_precision('auto', DEVICE)
+STEPS = ['fastai from files', 'exact symmetries', 'pixels from a pack', 'channels last',
+         'memory kept'] + [PRECISION]*(PRECISION != 'float32')
 
 
 def ours(k, folder, arch):
     "A learner with the first `k` changes"
-    dls = patch_dls(folder/'torch/pcam' if k >= 2 else folder/'files', valid_pct=.05, bs=64)
-    learn = patch_learner(dls, arch, pretrained=False, precision=STEPS[k] if k == 5 else 'float32')
+    dls = patch_dls(folder/'torch/pcam' if k >= 2 else folder/'files', valid_pct=.05, bs=BS)
+    precision = PRECISION if k == 5 else 'float32'
+    learn = patch_learner(dls, arch, pretrained=False, precision=precision)
     if k < 3: learn.remove_cb(ChannelsLast)
     return learn
 
@@ -40,22 +43,26 @@ def measure(k, folder, arch):
 
 def compare(arch, n, rounds):
     print(machine())
-    steps = STEPS if find_precision('auto', 'cpu') == 'bfloat16' else STEPS[:5]
     with jpeg_folder(n) as files, tempfile.TemporaryDirectory() as tmp:
         folder = Path(tmp)
         (folder/'files').symlink_to(files)
         pack_patches(files, folder/'torch/pcam')
-        def found(k): return float(alone(__file__, '--arch', arch, '--step', k, '--folder', folder).split()[-1])
-        rates = pd.DataFrame([{name: found(k) for k, name in enumerate(steps)} for _ in range(rounds)])
-        print(f'\n{arch}, {n:,} patches:\n\n{table(rates, steps[0])}')
+        def found(k):
+            printed = alone(__file__, '--arch', arch, '--step', k, '--folder', folder)
+            return float(printed.split()[-1])
+        turns = [{name: found(k) for k, name in enumerate(STEPS)} for _ in range(rounds)]
+        print(f'\n{arch}, {n:,} patches, batches of {BS}:\n')
+        print(table(pd.DataFrame(turns), STEPS[0]))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--arch', default='resnet18')
-    parser.add_argument('--patches', type=int, default=640)
+    parser.add_argument('--patches', type=int, default=TRAINED)
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--step', type=int, help='measure only this number of changes, in --folder')
+    parser.add_argument('--step', type=int,
+                        help='measure only this number of changes, in --folder')
     parser.add_argument('--folder', type=Path)
     args = parser.parse_args()
     if args.step is None: compare(args.arch, args.patches, args.rounds)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,19 +16,21 @@ import h5py
 import numpy as np
 import torch
 import torchvision
-from bench import alone, jpeg_folder, memory_mb, start, table, take_turns
+from bench import BS, DEVICE, TRAINED
+from bench import alone, jpeg_folder, markdown, memory_mb, start, table, take_turns
 from fastai.callback.core import Callback
 from fastai.data.transforms import RandomSplitter, get_image_files, parent_label
-from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, aug_transforms, imagenet_stats, vision_learner
+from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock
+from fastai.vision.all import aug_transforms, imagenet_stats, vision_learner
 from torchvision import transforms
 
 from histo_meta.config import build_model
 from histo_meta.core import patch_dls, patch_learner, shared_cores
-from histo_meta.machine import find_precision
+from histo_meta.data import find_patches
+from histo_meta.machine import find_precision, usable_cores
 from histo_meta.packed import pack_patches
+from histo_meta.splits import HASH_COLUMNS
 
-DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-BS = 64 if DEVICE.type == 'cpu' else 256
 EPOCH = 262_144  # patches of PatchCamelyon's training split
 
 
@@ -51,26 +54,32 @@ def stock(folder, arch):
     "fastai from files, as its documentation teaches it"
     block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
                       splitter=RandomSplitter(.05), batch_tfms=aug_transforms())
-    return vision_learner(block.dataloaders(folder, bs=BS), getattr(torchvision.models, arch), pretrained=False)
+    dls, arch = block.dataloaders(folder, bs=BS), getattr(torchvision.models, arch)
+    return vision_learner(dls, arch, pretrained=False)
 
 
 def ours(pack, arch, precision):
-    return patch_learner(patch_dls(pack, valid_pct=.05, bs=BS), arch, pretrained=False, precision=precision)
+    dls = patch_dls(pack, valid_pct=.05, bs=BS)
+    return patch_learner(dls, arch, pretrained=False, precision=precision)
 
 
-def step(model, opt, x, y, precision):
-    with torch.autocast(DEVICE.type, torch.bfloat16, enabled=precision == 'bfloat16'): out = model(x)
+def step(model, opt, scaler, x, y, precision):
+    "One training step; the scaler keeps small gradients above zero in float16"
+    half = precision != 'float32'
+    with torch.autocast(DEVICE.type, getattr(torch, precision), enabled=half): out = model(x)
     loss = torch.nn.functional.cross_entropy(out.float(), y)
-    loss.backward()
-    opt.step()
+    scaler.scale(loss).backward()
+    scaler.step(opt)
+    scaler.update()
     opt.zero_grad()
 
 
 def loop(model, batches, precision='float32', opt=None):
     "A plain PyTorch loop; returns the number of images"
     opt, n = opt or torch.optim.Adam(model.parameters(), 1e-3), 0
+    scaler = torch.amp.GradScaler(DEVICE.type, enabled=precision == 'float16')
     for x, y in batches:
-        step(model, opt, x.to(DEVICE), y.to(DEVICE), precision)
+        step(model, opt, scaler, x.to(DEVICE), y.to(DEVICE), precision)
         n += len(x)
     if DEVICE.type == 'cuda': torch.cuda.synchronize()
     return n
@@ -80,19 +89,46 @@ def plain(root, arch):
     "torchvision's PCAM, PyTorch's DataLoader, a plain loop"
     steps = [transforms.ToTensor(), transforms.Normalize(*imagenet_stats)]
     data = torchvision.datasets.PCAM(root, 'train', transform=transforms.Compose(steps))
-    loader = torch.utils.data.DataLoader(data, BS, shuffle=True, drop_last=True, num_workers=2)
+    loader = torch.utils.data.DataLoader(data, BS, shuffle=True, drop_last=True,
+                                         num_workers=usable_cores())
     model = build_model(arch).to(DEVICE).train()
     return lambda: loop(model, loader)
 
 
 def limit(arch, n, precision):
     "The same network and precision on tensors that are on the device already"
-    from fastai.optimizer import Adam
-    from fastai.vision.learner import params
     model = build_model(arch).to(DEVICE, memory_format=torch.channels_last).train()
     x = torch.randn(BS, 3, 96, 96, device=DEVICE).contiguous(memory_format=torch.channels_last)
-    y, opt = torch.randint(2, (BS,), device=DEVICE), Adam(params(model), 1e-3)
+    y = torch.randint(2, (BS,), device=DEVICE)
+    opt = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
     return lambda: loop(model, [(x, y)]*(n//BS), precision, opt)
+
+
+def gpu_memory(pack, arch, precision):
+    "GPU memory at the peak of an epoch of ours, in MB, while nothing else is on the GPU"
+    learn = ours(pack, arch, precision)
+    torch.cuda.reset_peak_memory_stats()
+    epoch(learn)
+    return torch.cuda.max_memory_allocated()/2**20
+
+
+def make_contestants(folder, root, pack, arch, n, precisions):
+    "What is compared, name to function"
+    contestants = {'fastai from files': partial(epoch, stock(folder, arch)),
+                   "torchvision's PCAM, plain loop": plain(root, arch)}
+    for precision in precisions:
+        contestants |= {f'ours, {precision}': partial(epoch, ours(pack, arch, precision)),
+                        f'limit, {precision}': limit(arch, n, precision)}
+    return contestants
+
+
+def report(rates, fast):
+    "The table, and what follows from it"
+    print(table(rates, 'fastai from files', f'limit, {fast}'))
+    same = rates['ours, float32']/rates['limit, float32']
+    print(f'\nours/limit in float32: {same.median():.2f}\n')
+    seconds = EPOCH/rates[f'ours, {fast}'].median()
+    print(f'seconds for {EPOCH:,} patches, ours, {fast}: {seconds:,.0f}')
 
 
 def compare(arch, n, rounds):
@@ -100,18 +136,13 @@ def compare(arch, n, rounds):
     fast = find_precision('auto', DEVICE)
     with jpeg_folder(n) as folder, tempfile.TemporaryDirectory() as tmp:
         pack = pack_patches(folder, Path(tmp)/'pcam')
-        contestants = {'fastai from files': partial(epoch, stock(folder, arch)),
-                       "torchvision's PCAM, plain loop": plain(tmp, arch)}
-        for precision in dict.fromkeys(['float32', fast]):
-            contestants |= {f'ours, {precision}': partial(epoch, ours(pack, arch, precision)),
-                            f'limit, {precision}': limit(arch, n, precision)}
-        rates = take_turns(contestants, rounds)
+        if DEVICE.type == 'cuda':
+            peak = gpu_memory(pack, arch, fast)
+            print(f'\nGPU memory at the peak, ours, {fast}: {peak:,.0f} MB')
+        precisions = dict.fromkeys(['float32', fast])
+        rates = take_turns(make_contestants(folder, tmp, pack, arch, n, precisions), rounds)
         print(f'\n{arch}, {n:,} patches, batches of {BS}:\n')
-        print(table(rates, 'fastai from files', f'limit, {fast}'))
-        same = rates['ours, float32']/rates['limit, float32']
-        print(f'\nours/limit in float32: {same.median():.2f}')
-        print(f'seconds for {EPOCH:,} patches, ours, {fast}: {EPOCH/rates[f"ours, {fast}"].median():,.0f}')
-        if DEVICE.type == 'cuda': print(f'GPU memory at the peak: {torch.cuda.max_memory_allocated()/2**20:,.0f} MB')
+        report(rates, fast)
 
 
 def busy(arch, n, rounds):
@@ -123,18 +154,24 @@ def busy(arch, n, rounds):
         def disturbed():
             other = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
             try: return epoch(learn)
-            finally: other.kill()
-        print(table(take_turns({'alone': lambda: epoch(learn), 'one core busy': disturbed}, rounds), 'alone'))
+            finally:
+                other.kill()
+                other.wait()
+        contestants = {'alone': partial(epoch, learn), 'one core busy': disturbed}
+        rates = take_turns(contestants, rounds)
+        print(f'\n{arch}, {n:,} patches, batches of {BS}:\n')
+        print(table(rates, 'alone'))
 
 
 def empty_pack(folder, n):
-    "A pack of `n` patches of noise, of which only a few differ"
+    "A pack of `n` patches of noise, which differ in a few pixels"
     folder = Path(folder)
     block = np.random.default_rng(0).integers(0, 256, (1024, 96, 96, 3), np.uint8)
     with h5py.File(folder/'camelyonpatch_level_2_split_train_x.h5', 'w') as f:
         x = f.create_dataset('x', (n, 96, 96, 3), 'u1')
         for i in range(0, n, 1024):
-            block[:, :2, :2] = np.random.default_rng(i).integers(0, 256, (1024, 2, 2, 3), np.uint8)
+            rng = np.random.default_rng(i)
+            block[:, :2, :2] = rng.integers(0, 256, (1024, 2, 2, 3), np.uint8)
             x[i:i+1024] = block[:n - i]
     with h5py.File(folder/'camelyonpatch_level_2_split_train_y.h5', 'w') as f:
         f['y'] = (np.arange(n, dtype=np.uint8) % 2).reshape(-1, 1, 1, 1)
@@ -142,38 +179,46 @@ def empty_pack(folder, n):
 
 
 def memory(folder, n):
-    "Peak memory of one epoch above the idle process"
-    from histo_meta.data import find_patches
-    from histo_meta.splits import HASH_COLUMNS
+    "Peak memory of one epoch above the idle process; the table of patches and all else count"
     start()
-    ours_dls = patch_dls(_hashed(find_patches(folder), HASH_COLUMNS), valid_pct=.01, bs=256, size=96)
-    learn = patch_learner(ours_dls, 'timm/test_resnet', pretrained=False)
-    before, (images, seconds) = memory_mb(), epoch(learn)
-    print(f'| {n:,} | {before:,.0f} | {memory_mb("VmHWM") - before:,.0f} | {images/seconds:,.0f} |')
+    before = memory_mb()
+    dls = patch_dls(hashed(find_patches(folder)), valid_pct=.01, bs=256)
+    images, seconds = epoch(patch_learner(dls, 'timm/test_resnet', pretrained=False))
+    peak = memory_mb('VmHWM') - before
+    print(f'{n:,} {before:,.0f} {peak:,.0f} {images/seconds:,.0f}')
 
 
-def _hashed(patches, columns):
-    "Hashes of their own for all patches, so that the measurement is about training and not about the check"
-    from dataclasses import replace
-    known = {name: [f'{i:0108x}' for i in range(len(patches.table))] for name in columns}
-    return replace(patches, table=patches.table.assign(**known, copy_group=range(len(patches.table))))
+def hashed(patches):
+    "Patches with a hash of its own for each, so that we measure training and not the check"
+    n = len(patches.table)
+    known = {name: [f'{i:0108x}' for i in range(n)] for name in HASH_COLUMNS}
+    return replace(patches, table=patches.table.assign(**known, copy_group=range(n)))
+
+
+def memory_row(n):
+    "Measure `n` patches in a process of its own"
+    with tempfile.TemporaryDirectory() as tmp:
+        return alone(__file__, '--memory', n, '--folder', empty_pack(tmp, n)).split()
+
+
+def memory_table(sizes):
+    head = ['patches', 'MB before', 'MB at the peak above it', 'images/s']
+    print(f'{start()}\n')
+    print(markdown(head, [memory_row(n) for n in sizes]))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--arch', default='resnet18')
-    parser.add_argument('--patches', type=int, default=640)
+    parser.add_argument('--patches', type=int, default=TRAINED)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--busy', action='store_true')
     parser.add_argument('--memory', type=int, nargs='*')
     parser.add_argument('--folder', help='a pack that exists, for --memory')
     args = parser.parse_args()
     if args.folder: memory(args.folder, args.memory[0])
-    elif args.memory is not None:
-        print('| patches | MB before | MB at the peak above it | images/s |\n|---:|---:|---:|---:|')
-        for n in args.memory or (1_000, 16_384, 262_144):
-            with tempfile.TemporaryDirectory() as tmp:
-                print(alone(__file__, '--memory', n, '--folder', empty_pack(tmp, n)), end='', flush=True)
+    elif args.memory is not None: memory_table(args.memory or (1_000, 16_384, 262_144))
     elif args.busy: busy(args.arch, args.patches, args.rounds)
     else: compare(args.arch, args.patches, args.rounds)
 

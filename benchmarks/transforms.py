@@ -1,4 +1,4 @@
-"What the batch transforms cost, in per cent of a training step: python benchmarks/transforms.py [SECONDS]"
+"What batch transforms cost, in % of a training step: python benchmarks/transforms.py [SECONDS]"
 import os
 import sys
 import time
@@ -6,23 +6,20 @@ import time
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # a thread that waits must not count as work
 
 import numpy as np
+import pandas as pd
 import torch
+from bench import BS, DEVICE, markdown, start
 from fastai.data.transforms import IntToFloatTensor, Normalize
 from fastai.torch_core import TensorImage
 from fastai.vision.core import imagenet_stats
 from torchvision.models import resnet18
 
-from histo_meta.base import PATCH, usable_cores
+from histo_meta.base import PATCH
+from histo_meta.machine import find_precision
 from histo_meta.sample import sample_patches
 from histo_meta.transforms import ColorJitter, Cutout, ExactDihedral, PatchNormalize, StainJitter
 
-BS = 64  # patches in a mini-batch
-
-
-def has_bfloat16(device):
-    "Does the processor compute in bfloat16 itself?"
-    if device.type == 'cuda': return torch.cuda.is_bf16_supported(including_emulation=False)
-    return getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)()
+NORMALIZE, ALL = 'PatchNormalize, bytes', 'all four, PatchNormalize'  # two of the tasks
 
 
 def make_step(device, bfloat16):
@@ -49,9 +46,11 @@ def mirror_and_swap(x):
 
 def make_tasks(pixels):
     "What is timed, by name: the training step first"
-    device, bfloat16 = pixels.device, has_bfloat16(pixels.device)
-    to_float, cuda = IntToFloatTensor(), device.type == 'cuda'
-    normalize, fastai_normalize = (kind.from_stats(*imagenet_stats, cuda=cuda) for kind in (PatchNormalize, Normalize))
+    device, cuda = pixels.device, pixels.device.type == 'cuda'
+    bfloat16 = find_precision('auto', device) == 'bfloat16'
+    to_float = IntToFloatTensor()
+    normalize = PatchNormalize.from_stats(*imagenet_stats, cuda=cuda)
+    fastai_normalize = Normalize.from_stats(*imagenet_stats, cuda=cuda)
     light = to_float(pixels)
     x = normalize(light).as_subclass(torch.Tensor)
     dihedral, stain, color, cutout = ExactDihedral(), StainJitter(), ColorJitter(), Cutout()
@@ -67,8 +66,8 @@ def make_tasks(pixels):
             'ColorJitter': lambda: color(light, split_idx=0),
             'Cutout': lambda: cutout(light, split_idx=0),
             "to float, fastai's Normalize": lambda: fastai_normalize(to_float(pixels)),
-            'PatchNormalize, bytes': lambda: normalize(pixels),
-            'all four, PatchNormalize': ours}
+            NORMALIZE: lambda: normalize(pixels),
+            ALL: ours}
 
 
 def seconds(f, device, repeats):
@@ -84,7 +83,7 @@ def seconds(f, device, repeats):
 
 
 def measure(tasks, device, limit):
-    "Seconds of each task in rounds in which they take turns, for `limit` seconds, (rounds, tasks, 2)"
+    "Seconds of each task, (rounds, tasks, 2): they take turns, for `limit` seconds"
     repeats = [1] + [5]*(len(tasks)-1)
     rounds, end = [], time.perf_counter() + limit
     for f in tasks.values(): f()
@@ -97,23 +96,24 @@ def report(layout, names, times):
     "One table: milliseconds, and per cent of the step, by the clock and in CPU time"
     wall, cpu = np.median(times, axis=0).T
     best = times[..., 1].min(axis=0)
-    print(f'\n{f"{layout}, {len(times)} rounds":30}{"ms":>9}{"CPU ms":>9}{"% of step":>11}{"% CPU":>8}{"% CPU, best":>13}')
-    rows = np.array([1e3*wall, 1e3*cpu, 100*wall/wall[0], 100*cpu/cpu[0], 100*best/best[0]])
-    rows = np.column_stack([rows, rows[:, -1] - rows[:, -2]])
-    for name, (ms, cpu_ms, *percent) in zip([*names, 'all four together'], rows.T):
-        print(f'{name:30}{ms:9.2f}{cpu_ms:9.2f}{percent[0]:11.2f}{percent[1]:8.2f}{percent[2]:13.2f}', flush=True)
+    columns = {'ms': 1e3*wall, 'CPU ms': 1e3*cpu, '% of step': 100*wall/wall[0],
+               '% CPU': 100*cpu/cpu[0], '% CPU, best': 100*best/best[0]}
+    found = pd.DataFrame(columns, index=list(names))
+    found.loc['all four together'] = found.loc[ALL] - found.loc[NORMALIZE]
+    rows = [[name, *(f'{value:.2f}' for value in row)] for name, row in found.iterrows()]
+    print(f'\n{layout}, {len(times)} rounds:\n')
+    print(markdown(['', *columns], rows), flush=True)
 
 
 def main(limit=45):
-    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    if device.type == 'cpu': torch.set_num_threads(usable_cores())
-    card = torch.cuda.get_device_name() if device.type == 'cuda' else f'{torch.get_num_threads()} threads'
-    print(f'ResNet-18, {BS} patches of {PATCH}x{PATCH}, {device.type} ({card}), torch {torch.__version__}')
-    patches = torch.from_numpy(sample_patches(n=BS, slides=4, seed=0)[0]).to(device)
+    print(start())
+    print(f'\nResNet-18, {BS} patches of {PATCH}x{PATCH}, on {DEVICE.type}')
+    patches = torch.from_numpy(sample_patches(n=BS, slides=4, seed=0)[0]).to(DEVICE)
     channels_last = TensorImage(patches.permute(0, 3, 1, 2))
-    for layout, pixels in {'channels last': channels_last, 'planes': channels_last.contiguous()}.items():
+    layouts = {'channels last': channels_last, 'planes': channels_last.contiguous()}
+    for layout, pixels in layouts.items():
         tasks = make_tasks(pixels)
-        report(layout, tasks, measure(tasks, device, limit))
+        report(layout, tasks, measure(tasks, DEVICE, limit))
 
 
 if __name__ == '__main__': main(*map(int, sys.argv[1:]))
