@@ -9,6 +9,7 @@ __all__ = ['learner_config', 'bundle_hash', 'save_bundle', 'load_bundle', 'updat
 import copy
 import hashlib
 import json
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -348,14 +349,32 @@ def inputs(self:Predictor,
         x, white = enhance(x.float().div_(white), **self.config['enhance']), 1
     return multiply_add(x, 1/(white*self.std), -self.mean/self.std)
 
+# %% ../nbs/40_bundle.ipynb #d9d5d21e
+def _without_tf32(device):
+    "A context in which an NVIDIA GPU computes convolutions in float32"
+    if device.type != 'cuda': return nullcontext()
+    kept = ('enabled', 'benchmark', 'benchmark_limit', 'deterministic')
+    settings = {name: getattr(torch.backends.cudnn, name) for name in kept}
+    return torch.backends.cudnn.flags(allow_tf32=False, **settings)
+
 # %% ../nbs/40_bundle.ipynb #14091fe0
+@patch
+def _outputs(self:Predictor, x):
+    with torch.inference_mode(), _without_tf32(self.device):
+        return self.network(self.inputs(x)).float().cpu()
+
 @patch
 def logits(self:Predictor,
     x:torch.Tensor, # Patches (n, 3, size, size), uint8
 )->torch.Tensor: # (n, 2) float32 on the CPU
     "The network's output for a batch"
-    with torch.inference_mode(): return self.network(self.inputs(x)).float().cpu()
+    try: return self._outputs(x)
+    except torch.OutOfMemoryError:
+        if len(x) < 2: raise
+    half = len(x)//2
+    return torch.cat([self.logits(x[:half]), self.logits(x[half:])])
 
+# %% ../nbs/40_bundle.ipynb #4b2a7f0a
 @patch
 def probs(self:Predictor,
     logits:torch.Tensor, # (n, 2); or (n, views, 2), and the probabilities are averaged
