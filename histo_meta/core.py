@@ -40,8 +40,8 @@ from .audit import check_patches
 from .base import COLORS, PATCH, VOCAB, InputError
 from .base import check_number, get_ax, plain_log_ticks, theme
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
-from .machine import THREADS_GIVEN, check_compiler, core_use, find_precision
-from .machine import free_cores, reading_threads, usable_cores
+from .machine import THREADS_GIVEN, check_compiler, compute_threads, core_use
+from .machine import find_precision, free_cores, reading_threads, usable_cores
 from .packed import PatchDL, ResizePatch
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
@@ -282,10 +282,12 @@ class TrainingPrecision(MixedPrecision):
     ):
         self.dtype, self.compile, self.net = dtype, compile, None
 
-    def before_fit(self):
-        find_precision(self.dtype, self.dls.device)
-        self.scaler = GradScaler('cuda', enabled=self.dtype == 'float16')
-        self.scales = L()
+    def before_fit(self): self.scaler, self.scales = None, L()
+
+    def before_train(self):
+        find_precision(self.dtype, self.dls.device)  # a prediction runs on any device
+        scaled = self.dtype == 'float16'
+        if self.scaler is None: self.scaler = GradScaler('cuda', enabled=scaled)
 
     def before_batch(self):
         if not self.training: return
@@ -306,15 +308,18 @@ class ShareCores(Callback):
     def __init__(self,
         every:float=1., # Seconds between two looks at the cores
     ):
-        self.every, self.cores, self.last = every, usable_cores(), core_use()
-
-    def before_fit(self): self.before_batch()
+        self.every, self.cores, self.last = every, compute_threads(), core_use()
 
     def before_batch(self):
+        on_cpu = torch.device(self.dls.device).type == 'cpu'
+        if not on_cpu or perf_counter() - self.last.clock < self.every: return
         now = core_use()
-        if now.clock - self.last.clock < self.every: return
         free, self.last = free_cores(self.last, now), now
-        threads = min(self.cores, max(1, round(free)))
+        self._use(min(self.cores, max(1, round(free))))
+
+    def after_fit(self): self._use(self.cores)
+
+    def _use(self, threads):
         if threads != torch.get_num_threads(): torch.set_num_threads(threads)
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from numbers import Number
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +85,10 @@ class PatchReader:
 
     @property
     def in_h5(self): return bool((self.file >= 0).all())
+
+    def open(self):
+        "Open the HDF5 files, so that threads that read find them open"
+        for file in set(self.path[self.file >= 0]): h5_images(file)
 
 # %% ../nbs/26_packed.ipynb #d63771d5
 def _resize(img, size):
@@ -368,14 +373,22 @@ class ResizePatch(Transform):
 
 def _steps(part): return [t for t in part.tfms.fs if t.name != 'noop']
 
+# %% ../nbs/26_packed.ipynb #6a5ba55a
 def _is_known(transform): return isinstance(transform, (ResizePatch, ToTensor))
+
+def _sizes(after_item): return [t.size for t in after_item.fs if isinstance(t, ResizePatch)]
+
+def _fits_together(parts):
+    "Is the first part of each item a patch as `PatchBlock` reads it, and are the others numbers?"
+    plain = [t.name for t in _steps(parts[0])] == ['read_patch_image']
+    return plain and all(isinstance(part[0], (Number, torch.Tensor)) for part in parts[1:])
 
 def _batch_reader(dataset, after_item):
     "A `PatchReader` for a fastai dataset, or None if its items must be prepared one by one"
     items, parts = getattr(dataset, 'items', None), getattr(dataset, 'tls', ())
-    sizes = [t.size for t in after_item.fs if isinstance(t, ResizePatch)]
     is_table = isinstance(items, pd.DataFrame) and 'path' in items and len(items) > 0
-    if not is_table or len(sizes) != 1 or len(_steps(parts[0])) != 1: return None
+    sizes = _sizes(after_item)
+    if not is_table or len(sizes) != 1 or not _fits_together(parts): return None
     reader = PatchReader(items, sizes[0])
     return reader if reader.in_h5 else None
 
@@ -413,8 +426,9 @@ class PatchDL(TfmdDL):
     @property
     def reads_batches(self):
         "Does it read whole mini-batches?"
-        own_steps = self.before_batch.fs or not all(map(_is_known, self.after_item.fs))
-        return bool(self.reader and self.bs and not own_steps)
+        if not self.reader or not self.bs or self.before_batch.fs: return False
+        known = all(map(_is_known, self.after_item.fs))
+        return known and _sizes(self.after_item) == [self.reader.size]
 
     def create_batches(self, samps):
         if not self.reads_batches: return super().create_batches(samps)
@@ -477,13 +491,21 @@ def _select(pixels, rows):
     chosen = torch.tensor(rows, device=pixels.device)
     return pixels[chosen].permute(0, 3, 1, 2)
 
+def _pixels_on_gpu(dl):
+    "All pixels, if a loader needs them in every epoch and the GPU has room; otherwise None"
+    place = torch.empty(0, device=dl.device).device
+    if dl._pixels is not None and dl._pixels.device == place: return dl._pixels
+    keep = dl.shuffle and _fits(dl.reader, place)
+    dl._pixels = _load_pixels(dl.reader, place) if keep else None
+    return dl._pixels
+
 def _cuda_images(dl, batches):
     "Pairs of rows, and their images on the GPU"
-    if dl._pixels is None and _fits(dl.reader, dl.device):
-        dl._pixels = _load_pixels(dl.reader, dl.device)
-    if dl._pixels is not None:
-        yield from ((rows, _select(dl._pixels, rows)) for rows in batches)
+    pixels = _pixels_on_gpu(dl)
+    if pixels is not None:
+        yield from ((rows, _select(pixels, rows)) for rows in batches)
         return
+    dl.reader.open()
     for rows, x in read_ahead(lambda rows: (rows, dl._read(rows).pin_memory()), batches):
         yield rows, x.to(dl.device, non_blocking=True)
 

@@ -11,7 +11,7 @@ __all__ = ['IMAGE_TYPES', 'MIN_SIDE', 'MAX_SIDE', 'check_sides', 'to_rgb', 'Pict
 import csv, errno, math, os, resource, threading, zlib
 from contextlib import contextmanager
 from io import BytesIO
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -282,8 +282,8 @@ def _check_chunks(path, key, data):
     if size > _MAX_CHUNK:
         raise InputError(f'{path}: {key!r} is stored in pieces of {size:,} bytes, more than the '
                          f'{_MAX_CHUNK:,} that are read; write it again with smaller chunks')
-    for i in range(data.id.get_num_chunks()):
-        mask, content = data.id.read_direct_chunk(data.id.get_chunk_info(i).chunk_offset)
+    for place in product(*(range(0, n, k) for n, k in zip(data.shape, data.chunks))):
+        mask, content = data.id.read_direct_chunk(place)
         decoded = _decoded_size(content, filters, mask, size)
         if decoded is None:
             raise InputError(f'{path}: {key!r} is compressed, but not with gzip; write it again '
