@@ -419,6 +419,7 @@ def batches(self:Predictor,
     if not len(table): raise InputError('the table holds no patches; choose other rows')
     if num_workers is None: num_workers = reading_threads()
     reader, n = PatchReader(table, self.config['size']), len(table)
+    reader.open()
     rows = (range(start, min(start + self.bs, n)) for start in range(0, n, self.bs))
     def read(some): return torch.from_numpy(reader.read(some)).permute(0, 3, 1, 2)
     return read_ahead(read, rows, num_workers) if num_workers else map(read, rows)
