@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+# %% ../nbs/40_bundle.ipynb #bc72a1f6
 from .base import *
 from .files import *
 from .core import *
