@@ -9,6 +9,7 @@ __all__ = ['learner_config', 'bundle_hash', 'save_bundle', 'load_bundle', 'updat
 import copy
 import hashlib
 import json
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from safetensors import SafetensorError
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+# %% ../nbs/40_bundle.ipynb #bc72a1f6
 from .base import *
 from .files import *
 from .core import *
@@ -177,6 +179,7 @@ def _open_weights(path):
         raise InputError(f'{path}: not a safetensors file ({one_line(e, 200)}); '
                          'copy or download it again') from e
 
+# %% ../nbs/40_bundle.ipynb #44280c61
 def _check_fits(weights, arch):
     "Raise an `InputError` unless names, types and shapes of the weights are those of `arch`"
     needed, found = _outline(meta_model(arch).state_dict()), _outline(weights)
@@ -208,6 +211,7 @@ def _read_bundle(folder):
     raise InputError(f'{folder}: changed since it was saved (its hash does not match); '
                      'copy or download it again')
 
+# %% ../nbs/40_bundle.ipynb #b7a670ef
 def load_bundle(
     folder, # As written by `save_bundle`
 )->tuple: # (model, config): a network in evaluation mode, and the content of config.json
@@ -284,7 +288,7 @@ class Predictor:
 
 # %% ../nbs/40_bundle.ipynb #873e6a79
 def _conv_norms(model, size):
-    "Each convolution whose output is normalised, with its batch normalisation"
+    "The names of each convolution whose output is normalised, and of its batch normalisation"
     outputs, pairs = {}, []
     def after_conv(conv, args, out): outputs[id(out)] = conv, out
     def before_norm(norm, args):
@@ -296,32 +300,44 @@ def _conv_norms(model, size):
     try: model(torch.zeros(1, 3, size, size))
     finally:
         for hook in hooks: hook.remove()
-    return pairs
+    names = {module: name for name, module in model.named_modules()}
+    return [(names[conv], names[norm]) for conv, norm in pairs]
 
+# %% ../nbs/40_bundle.ipynb #3c3e0b0b
 def _rest(norm):
     "What a batch normalisation does after it has normalised"
     return nn.Sequential(norm.drop, norm.act) if hasattr(norm, 'act') else nn.Identity()
 
-def _fold_all(model, size):
-    model, names = copy.deepcopy(model), {}
-    for name, module in model.named_modules(): names[module] = name
-    for conv, norm in _conv_norms(model, size):
-        model.set_submodule(names[conv], fuse_conv_bn_eval(conv, norm))
-        model.set_submodule(names[norm], _rest(norm))
-    return model
+def _fold_all(model, pairs):
+    "A copy with folded batch normalisations; `pairs`: from `_conv_norms`"
+    folded = copy.deepcopy(model)
+    modules = dict(folded.named_modules())
+    for conv, norm in pairs:
+        folded.set_submodule(conv, fuse_conv_bn_eval(modules[conv], modules[norm]))
+        folded.set_submodule(norm, _rest(modules[norm]))
+    return folded
 
 # %% ../nbs/40_bundle.ipynb #96dcafc1
+def _agree(folded, plain, size):
+    "Are the outputs of two networks in double precision the same, but for rounding?"
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 3, size, size, generator=generator, dtype=torch.float64)
+    try: outputs, expected = folded(noise), plain(noise)
+    except RuntimeError: return False  # a network that computes in float32 only
+    return bool((outputs - expected).abs().max() <= 1e-8*expected.abs().max())
+
 def fold_norms(
     model:nn.Module, # A network in evaluation mode
     size:int=PATCH, # Pixels along the side of a patch
-)->nn.Module: # A copy on the CPU, with the same outputs
+)->nn.Module: # A copy on the CPU in float32, with the same outputs but for rounding
     "Fold batch normalisations into the convolutions before them, where that changes nothing"
     plain = copy.deepcopy(model).cpu()
-    noise = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        folded = _fold_all(plain, size)
-        same = torch.allclose(folded(noise), plain(noise), rtol=1e-5, atol=1e-5)
-    return folded if same else plain
+        pairs = _conv_norms(plain, size)
+        if not pairs: return plain
+        exact = copy.deepcopy(plain).double()
+        folded = _fold_all(exact, pairs)
+        return folded.float() if _agree(folded, exact, size) else plain
 
 # %% ../nbs/40_bundle.ipynb #b2b1bf52
 @patch
@@ -334,14 +350,32 @@ def inputs(self:Predictor,
         x, white = enhance(x.float().div_(white), **self.config['enhance']), 1
     return multiply_add(x, 1/(white*self.std), -self.mean/self.std)
 
+# %% ../nbs/40_bundle.ipynb #d9d5d21e
+def _without_tf32(device):
+    "A context in which an NVIDIA GPU computes convolutions in float32"
+    if device.type != 'cuda': return nullcontext()
+    kept = ('enabled', 'benchmark', 'benchmark_limit', 'deterministic')
+    settings = {name: getattr(torch.backends.cudnn, name) for name in kept}
+    return torch.backends.cudnn.flags(allow_tf32=False, **settings)
+
 # %% ../nbs/40_bundle.ipynb #14091fe0
+@patch
+def _outputs(self:Predictor, x):
+    with torch.inference_mode(), _without_tf32(self.device):
+        return self.network(self.inputs(x)).float().cpu()
+
 @patch
 def logits(self:Predictor,
     x:torch.Tensor, # Patches (n, 3, size, size), uint8
 )->torch.Tensor: # (n, 2) float32 on the CPU
     "The network's output for a batch"
-    with torch.inference_mode(): return self.network(self.inputs(x)).float().cpu()
+    try: return self._outputs(x)
+    except torch.OutOfMemoryError:
+        if len(x) < 2: raise
+    half = len(x)//2
+    return torch.cat([self.logits(x[:half]), self.logits(x[half:])])
 
+# %% ../nbs/40_bundle.ipynb #4b2a7f0a
 @patch
 def probs(self:Predictor,
     logits:torch.Tensor, # (n, 2); or (n, views, 2), and the probabilities are averaged
@@ -386,6 +420,7 @@ def batches(self:Predictor,
     if not len(table): raise InputError('the table holds no patches; choose other rows')
     if num_workers is None: num_workers = reading_threads()
     reader, n = PatchReader(table, self.config['size']), len(table)
+    reader.open()
     rows = (range(start, min(start + self.bs, n)) for start in range(0, n, self.bs))
     def read(some): return torch.from_numpy(reader.read(some)).permute(0, 3, 1, 2)
     return read_ahead(read, rows, num_workers) if num_workers else map(read, rows)

@@ -57,7 +57,7 @@ def histo_train(
     split:str='auto', # auto, random, slide or folder
     seed:int=42, # Decides split, initialisation and order
     scratch:bool=False, # Train from scratch instead of from ImageNet weights
-    workers:int=None, # Processes that read patches; one per core, at most eight, by default
+    workers:int=None, # Processes that read: one per core, up to 8; none for packs and kept pixels
     skip:bool=False, # Leave out patches that cannot be read
     files:bool=False, # Open the image files in every epoch, and keep no pixels
     precision:str='auto', # auto, float32, bfloat16 or float16

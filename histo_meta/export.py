@@ -22,7 +22,6 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from .base import *
-from .machine import usable_cores
 from .packed import read_ahead
 from .files import *
 from .data import *
@@ -50,8 +49,6 @@ class _Graph(nn.Module):
         return prob, logits
 
 # %% ../nbs/42_export.ipynb #f061857f
-_OPSET = 18  # ONNX 1.13 of 2023, and all that came later
-
 @contextmanager
 def _silent():
     "Hide what PyTorch and ONNX Runtime tell their developers"
@@ -60,6 +57,9 @@ def _silent():
     try:
         with warnings.catch_warnings(action='ignore'): yield
     finally: logging.disable(before)
+
+# %% ../nbs/42_export.ipynb #bc5b0815
+_OPSET = 18  # ONNX 1.13 of 2023, and all that came later
 
 def _trace(predictor, path):
     "Write the graph of a predictor"
@@ -174,6 +174,16 @@ def _read_onnx(folder, engine, config):
     return raw
 
 # %% ../nbs/42_export.ipynb #88b0f082
+def _load_session(raw, file):
+    try: return _session(raw)
+    except InputError: raise
+    except Exception as e:  # ONNX Runtime has many
+        raise InputError(f'{file}: ONNX Runtime cannot read it ({one_line(e, 200)}); '
+                         'export it again') from e
+
+def _run_ahead(run, batches): return read_ahead(run, batches, torch.get_num_threads())
+
+# %% ../nbs/42_export.ipynb #20ef7b04
 class OnnxPredictor(Predictor):
     "A `Predictor` that computes with ONNX Runtime, on the CPU"
     def __init__(self,
@@ -186,12 +196,7 @@ class OnnxPredictor(Predictor):
         if bs is None: self.bs = max(1, self.bs//4)
         self.engine = 'onnx-int8' if int8 else 'onnx'
         self.file = Path(folder)/_FILES[self.engine]
-        raw = _read_onnx(folder, self.engine, self.config)
-        try: self.session = _session(raw)
-        except InputError: raise
-        except Exception as e:  # ONNX Runtime has many
-            raise InputError(f'{self.file}: ONNX Runtime cannot read it ({one_line(e, 200)}); '
-                             'export it again') from e
+        self.session = _load_session(_read_onnx(folder, self.engine, self.config), self.file)
 
     def logits(self,
         x:torch.Tensor, # Patches (n, 3, size, size), uint8
@@ -199,7 +204,7 @@ class OnnxPredictor(Predictor):
         "The network's output for a batch"
         return _run(self.session, x, self.file)
 
-    def run_batches(self, run, batches): return read_ahead(run, batches, usable_cores())
+    def run_batches(self, run, batches): return _run_ahead(run, batches)
 
     def __repr__(self): return f'{super().__repr__()[:-1]}, {self.engine})'
 
@@ -269,7 +274,6 @@ def _write_float(predictor, folder, split):
 
 # %% ../nbs/42_export.ipynb #ad5da2cb
 _CALIBRATION = 256  # training patches, at most
-_INT8 = ('Conv', 'Gemm', 'MatMul', 'Add', 'Relu', 'MaxPool')  # operators in 8 bits
 
 class _Calibration:
     "Hands patches to ONNX Runtime, batch by batch"
@@ -277,6 +281,9 @@ class _Calibration:
     def get_next(self):
         x = next(self.batches, None)
         return None if x is None else dict(pixels=x.permute(0, 2, 3, 1).contiguous().numpy())
+
+# %% ../nbs/42_export.ipynb #a72da7c4
+_INT8 = ('Conv', 'Gemm', 'MatMul', 'Add', 'Relu', 'MaxPool')  # operators in 8 bits
 
 def _before_network(file):
     "The names of the nodes that prepare the input: those before the first convolution or product"
@@ -325,7 +332,7 @@ def _auc_int8(predictor, file, valid, progress):
     session, out = _session(file.read_bytes()), []
     def run(x): return _run(session, x, file.name)
     with progress_bar(len(valid), 'int8', disable=not progress) as bar:
-        for logits in read_ahead(run, predictor.batches(valid), usable_cores()):
+        for logits in _run_ahead(run, predictor.batches(valid)):
             out.append(logits)
             bar.update(len(logits))
     before = predictor.predict(valid, progress=progress)

@@ -345,6 +345,7 @@ def _check_held_out(learn):
                      'learn.dls was exchanged for one with another split; make it with the same '
                      'split and seed')
 
+# %% ../nbs/65_run.ipynb #5237032b
 def write_training(
     learn:Learner, # With the `DataLoaders` of `patch_dls`
     folder, # Folder of the run, which exists; split.csv is written there
@@ -472,6 +473,7 @@ def _remove_remains(folder):
 
 def _remove(path): shutil.rmtree(path) if path.is_dir() else path.unlink()
 
+# %% ../nbs/65_run.ipynb #b789f14a
 @contextmanager
 def _note_kept(folder):
     "Add a note about what is kept to any exception, a Ctrl-C for example; tidy up if nothing is"
@@ -643,6 +645,16 @@ def evaluation_info(
         hashes=dict(bundle=config['hash'], split=config.get('split_hash')),
         notes=patches.notes)
 
+# %% ../nbs/65_run.ipynb #471ba722
+def _with_engine(info, engine, tta):
+    "The `RunInfo` of an evaluation, with its engine and TTA, and a note if its run had others"
+    model = info.model | dict(engine=engine, tta='eight dihedral views' if tta else 'none')
+    chosen = ['without test-time augmentation']*bool(tta)
+    chosen += ['with the engine torch']*(engine != 'torch')
+    note = (f'threshold and temperature were chosen {" and ".join(chosen)}, '
+            'so the sensitivity at this threshold can differ')
+    return replace(info, model=model, notes=[*info.notes, *[note]*bool(chosen)])
+
 # %% ../nbs/65_run.ipynb #4d79a271
 def _like(config):
     "What the training images of a bundle look like, or None"
@@ -673,8 +685,7 @@ def evaluate_run(
         predictor, *rest = (r.predictor(engine, tta=tta) for r in (run, *others))
         patches = read_patches(data, skip, size=predictor.config['size'], progress=progress,
                                like=_like(predictor.config))
-        info = evaluation_info(run, patches, name, predictor.config)
-        info.model.update(engine=engine, tta='eight dihedral views' if tta else 'none')
+        info = _with_engine(evaluation_info(run, patches, name, predictor.config), engine, tta)
         names = [r.folder.name for r in (run, *others)]
         models = dict(zip(names, [predictor, *rest]))
         report = _evaluate(info, point, models, patches, num_workers, progress, n_boot)
