@@ -23,7 +23,7 @@ from histo_meta.machine import usable_cores
 from histo_meta.packed import pack_patches
 from histo_meta.run import export_run, train_run
 
-TRAINED_ON = 20_000 if DEVICE.type == 'cuda' else 2_560  # patches
+TRAINED_ON = 20_000 if DEVICE.type == 'cuda' else 6_400  # patches
 
 
 def stock(folder, arch):

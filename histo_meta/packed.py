@@ -491,6 +491,7 @@ def _select(pixels, rows):
     chosen = torch.tensor(rows, device=pixels.device)
     return pixels[chosen].permute(0, 3, 1, 2)
 
+# %% ../nbs/26_packed.ipynb #486d46de
 def _pixels_on_gpu(dl):
     "All pixels, if a loader needs them in every epoch and the GPU has room; otherwise None"
     place = torch.empty(0, device=dl.device).device
