@@ -1,4 +1,5 @@
 "What the benchmarks of speed share: the machine, contestants that take turns, patches, tables"
+import argparse
 import os
 import platform
 import re
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 
 from histo_meta.data import patch_images, patch_table
-from histo_meta.machine import keep_memory, process_settings, usable_cores
+from histo_meta.machine import compute_threads, keep_memory, process_settings, usable_cores
 from histo_meta.sample import make_sample
 
 FLAGS = ('avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_bf16')
@@ -152,5 +153,15 @@ def alone(script, *args):
 def start(threads=None):
     "Set a process up as the commands do"
     keep_memory()
-    torch.set_num_threads(threads or usable_cores())
+    torch.set_num_threads(threads or compute_threads())
     return machine()
+
+
+def arguments(doc, patches, rounds=3):
+    "A parser of what the benchmarks of networks have in common"
+    parser = argparse.ArgumentParser(description=doc,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--arch', default='resnet18')
+    parser.add_argument('--patches', type=int, default=patches)
+    parser.add_argument('--rounds', type=int, default=rounds)
+    return parser

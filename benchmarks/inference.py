@@ -3,13 +3,12 @@
 The network is trained first, so that its AUC is good enough for int8, which is refused where it
 would make the AUC worse.
 """
-import argparse
 import tempfile
 from pathlib import Path
 
 import torch
 import torchvision
-from bench import BS, DEVICE, PREDICTED, jpeg_folder, start, table, take_turns
+from bench import BS, DEVICE, PREDICTED, arguments, jpeg_folder, start, table, take_turns
 from fastai.data.transforms import RandomSplitter, get_image_files, parent_label
 from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock
 from fastai.vision.all import imagenet_stats, vision_learner
@@ -99,12 +98,8 @@ def difference(bundle, pack):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--arch', default='resnet18')
-    parser.add_argument('--patches', type=int, default=PREDICTED)
+    parser = arguments(__doc__, PREDICTED, rounds=5)
     parser.add_argument('--trained-on', type=int, default=TRAINED_ON, help='patches')
-    parser.add_argument('--rounds', type=int, default=5)
     args = parser.parse_args()
     print(start())
     with jpeg_folder(args.patches) as folder, tempfile.TemporaryDirectory() as tmp:

@@ -3,18 +3,17 @@
 Each row keeps the changes of the rows above it. Every measurement is a process of its own, because
 memory settings last as long as the process; the processes take turns.
 """
-import argparse
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 import torch
-from bench import BS, DEVICE, TRAINED, alone, jpeg_folder, machine, table
+from bench import BS, DEVICE, TRAINED, alone, arguments, jpeg_folder, machine, table
 from fastai.callback.channelslast import ChannelsLast
 from training import epoch, stock
 
 from histo_meta.core import patch_dls, patch_learner
-from histo_meta.machine import find_precision, keep_memory, usable_cores
+from histo_meta.machine import compute_threads, find_precision, keep_memory
 from histo_meta.packed import pack_patches
 
 PRECISION = find_precision('auto', DEVICE)
@@ -34,7 +33,7 @@ def ours(k, folder, arch):
 def measure(k, folder, arch):
     "Images per second of the second epoch with the first `k` changes"
     if k >= 4: keep_memory()
-    torch.set_num_threads(usable_cores())
+    torch.set_num_threads(compute_threads())
     learn = ours(k, folder, arch) if k else stock(folder/'files', arch)
     epoch(learn)
     images, seconds = epoch(learn)
@@ -56,11 +55,7 @@ def compare(arch, n, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--arch', default='resnet18')
-    parser.add_argument('--patches', type=int, default=TRAINED)
-    parser.add_argument('--rounds', type=int, default=3)
+    parser = arguments(__doc__, TRAINED)
     parser.add_argument('--step', type=int,
                         help='measure only this number of changes, in --folder')
     parser.add_argument('--folder', type=Path)

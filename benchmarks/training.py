@@ -3,7 +3,6 @@
     --busy          with and without another process that keeps a core busy
     --memory N      peak memory of an epoch on N packed patches, with a small network
 """
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import h5py
 import numpy as np
 import torch
 import torchvision
-from bench import BS, DEVICE, TRAINED
+from bench import BS, DEVICE, TRAINED, arguments
 from bench import alone, jpeg_folder, markdown, memory_mb, start, table, take_turns
 from fastai.callback.core import Callback
 from fastai.data.transforms import RandomSplitter, get_image_files, parent_label
@@ -208,11 +207,7 @@ def memory_table(sizes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--arch', default='resnet18')
-    parser.add_argument('--patches', type=int, default=TRAINED)
-    parser.add_argument('--rounds', type=int, default=3)
+    parser = arguments(__doc__, TRAINED)
     parser.add_argument('--busy', action='store_true')
     parser.add_argument('--memory', type=int, nargs='*')
     parser.add_argument('--folder', help='a pack that exists, for --memory')

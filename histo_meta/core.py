@@ -71,19 +71,30 @@ def read_patch_image(
         raise InputError(f'an image cannot be used as a patch: {e}') from e
 
 # %% ../nbs/30_core.ipynb #2844fc90
+def _needs_floats(tfm):
+    return tfm.order > IntToFloatTensor.order and not isinstance(tfm, PatchNormalize)
+
+def _with_floats(tfms):
+    "Batch transforms, in their order, with the conversion of bytes to 0..1 where it is needed"
+    tfms = list(Pipeline(L(tfms)).fs)
+    def found(kind): return any(isinstance(t, kind) for t in tfms)
+    takes_bytes = found(PatchNormalize) and not any(map(_needs_floats, tfms))
+    if takes_bytes or found(IntToFloatTensor): return tfms
+    return list(Pipeline([*tfms, IntToFloatTensor()]).fs)
+
 def PatchBlock(
     size:int=PATCH, # Pixels along the side that patches are resized to
-    batch_tfms=IntToFloatTensor, # Transforms of a mini-batch of bytes; to 0..1 by default
+    batch_tfms=None, # Transforms of a whole mini-batch; those after order 10 get pixels in 0..1
 )->TransformBlock:
     "A `TransformBlock` from a row of a patch table, or an image, to an image of one size"
     return TransformBlock(type_tfms=read_patch_image, item_tfms=ResizePatch(size),
-                          batch_tfms=batch_tfms, dl_type=PatchDL)
+                          batch_tfms=_with_floats(batch_tfms), dl_type=PatchDL)
 
 # %% ../nbs/30_core.ipynb #5de829d3
 def patch_block(
     size:int=PATCH, # Pixels along the side that patches are resized to
     splitter=None, # A fastai splitter over the patch table; `RandomPatchSplitter()` by default
-    batch_tfms=IntToFloatTensor, # Transforms of a mini-batch of bytes; to 0..1 by default
+    batch_tfms=None, # As for `PatchBlock`
 )->DataBlock:
     "The `DataBlock` of patches and their labels"
     blocks = (PatchBlock(size, batch_tfms), CategoryBlock(vocab=VOCAB))
@@ -109,19 +120,15 @@ def patch_stats(
     return tuple(mean), tuple(np.sqrt(square - mean**2))
 
 # %% ../nbs/30_core.ipynb #8145079e
-def _needs_floats(tfm): return IntToFloatTensor.order < tfm.order < PatchNormalize.order
-
 def patch_tfms(
     stats=imagenet_stats, # (means, standard deviations) of the channels of pixels in 0..1
     enhance=None, # `Enhance(contrast, brightness)`; None leaves the colours as they are
     augment:bool|list=True, # True: turn and mirror training patches; or a list of transforms
-)->list: # fastai batch transforms, in their order
-    "The transforms between a mini-batch of bytes and the network"
+)->list: # fastai batch transforms
+    "The transforms between a mini-batch of patches and the network, for `PatchBlock`"
     if augment is True: augment = ExactDihedral()
     normalize = PatchNormalize.from_stats(*stats, cuda=False)
-    tfms = Pipeline([*L(enhance), *L(augment or None), normalize]).fs
-    if any(map(_needs_floats, tfms)): tfms = Pipeline([*tfms, IntToFloatTensor()]).fs
-    return list(tfms)
+    return [*L(enhance), *L(augment or None), normalize]
 
 # %% ../nbs/30_core.ipynb #64568bf7
 class PatchDataLoaders(DataLoaders):

@@ -100,10 +100,13 @@ def _session(raw):
     options.log_severity_level = 4  # errors are exceptions, too
     return onnxruntime.InferenceSession(raw, options, providers=['CPUExecutionProvider'])
 
+def _feed(x):
+    "What ONNX Runtime wants for patches `x` (n, 3, size, size) uint8"
+    return dict(pixels=x.permute(0, 2, 3, 1).contiguous().numpy())
+
 def _run(session, x, file):
     "The logits of some patches, (n, 2); `x`: (n, 3, size, size) uint8"
-    pixels = x.permute(0, 2, 3, 1).contiguous().numpy()
-    try: logits, = session.run(['logits'], {'pixels': pixels})
+    try: logits, = session.run(['logits'], _feed(x))
     except Exception as e:  # ONNX Runtime has many
         raise InputError(f'{file}: ONNX Runtime cannot run it ({one_line(e, 200)}); '
                          'export it again') from e
@@ -280,7 +283,7 @@ class _Calibration:
     def __init__(self, batches): self.batches = iter(batches)
     def get_next(self):
         x = next(self.batches, None)
-        return None if x is None else dict(pixels=x.permute(0, 2, 3, 1).contiguous().numpy())
+        return None if x is None else _feed(x)
 
 # %% ../nbs/42_export.ipynb #a72da7c4
 _INT8 = ('Conv', 'Gemm', 'MatMul', 'Add', 'Relu', 'MaxPool')  # operators in 8 bits
