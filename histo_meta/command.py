@@ -15,9 +15,10 @@ import traceback
 import warnings
 from contextlib import contextmanager, suppress
 from functools import wraps
+from typing import Annotated
 
 from fastcore.docments import docments
-from fastcore.script import Param, call_parse, is_cli
+from fastcore.script import call_parse, is_cli
 
 from .base import InputError, as_input_error, one_line
 from .machine import keep_memory, process_settings
@@ -215,18 +216,29 @@ def _prepared():
         warnings.simplefilter('ignore', FutureWarning)
         yield
 
+# %% ../nbs/00c_command.ipynb #e1f719e6
+try: from fastcore.script import Param
+except ImportError: Param = None  # fastcore 2
+
 # %% ../nbs/00c_command.ipynb #6a189025
-class OptionalArg(Param):
+_OPTIONAL = dict(opt=False, nargs='?')  # as argparse calls it
+
+def OptionalArg():
     "Annotates a text argument that is no flag and may be left out; its default is None"
-    def __init__(self): super().__init__(opt=False, nargs='?')
-    def __repr__(self): return 'str'
+    return Param(**_OPTIONAL) if Param else Annotated[str, _OPTIONAL]
+
+def _is_optional(annotation):
+    in_param = getattr(annotation, 'nargs', None) == '?'
+    return in_param or _OPTIONAL in getattr(annotation, '__metadata__', ())
 
 def _optional(f):
     "Names of the optional arguments; their help is the comment in the signature, as for others"
-    names = [k for k, a in f.__annotations__.items() if isinstance(a, OptionalArg)]
-    for name in names: f.__annotations__[name].help = docments(f)[name]
+    names = [k for k, a in f.__annotations__.items() if _is_optional(a)]
+    if Param:
+        for name in names: f.__annotations__[name].help = docments(f)[name]
     return names
 
+# %% ../nbs/00c_command.ipynb #3e28af20
 def _take_rest(name, optional, kwargs):
     "Complain about arguments that the parser did not know"
     rest = sys.argv[1:]
