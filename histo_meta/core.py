@@ -22,7 +22,7 @@ from fastai.callback.fp16 import MixedPrecision
 from fastai.callback.schedule import LRFinder, ParamScheduler, valley  # and Learner's fit_one_cycle
 from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
 from fastai.data.core import DataLoaders
-from fastai.data.transforms import ColReader, IntToFloatTensor, Normalize
+from fastai.data.transforms import ColReader, Normalize
 from fastai.learner import Learner
 from fastai.metrics import RocAucBinary, accuracy
 from fastai.torch_core import no_random
@@ -30,7 +30,6 @@ from fastai.vision.core import PILImage, imagenet_stats
 from fastai.vision.learner import vision_learner
 from fastcore.foundation import L
 from fastcore.meta import delegates
-from fasttransform import Pipeline
 from PIL import Image
 from torch.amp import GradScaler
 
@@ -47,7 +46,7 @@ from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
 from .splits import auto_split, drop_unlabelled_test, has_hashes, split_patches
 from .splits import without_test
-from .transforms import ExactDihedral, PatchNormalize
+from .transforms import ExactDihedral, PatchNormalize, with_floats
 from .weights import arch_stats, checked_weights, find_arch, packaged_weights
 
 # %% ../nbs/30_core.ipynb #f87ea31a
@@ -71,24 +70,13 @@ def read_patch_image(
         raise InputError(f'an image cannot be used as a patch: {e}') from e
 
 # %% ../nbs/30_core.ipynb #2844fc90
-def _needs_floats(tfm):
-    return tfm.order > IntToFloatTensor.order and not isinstance(tfm, PatchNormalize)
-
-def _with_floats(tfms):
-    "Batch transforms, in their order, with the conversion of bytes to 0..1 where it is needed"
-    tfms = list(Pipeline(L(tfms)).fs)
-    def found(kind): return any(isinstance(t, kind) for t in tfms)
-    takes_bytes = found(PatchNormalize) and not any(map(_needs_floats, tfms))
-    if takes_bytes or found(IntToFloatTensor): return tfms
-    return list(Pipeline([*tfms, IntToFloatTensor()]).fs)
-
 def PatchBlock(
     size:int=PATCH, # Pixels along the side that patches are resized to
     batch_tfms=None, # Transforms of a whole mini-batch; those after order 10 get pixels in 0..1
 )->TransformBlock:
     "A `TransformBlock` from a row of a patch table, or an image, to an image of one size"
     return TransformBlock(type_tfms=read_patch_image, item_tfms=ResizePatch(size),
-                          batch_tfms=_with_floats(batch_tfms), dl_type=PatchDL)
+                          batch_tfms=with_floats(batch_tfms), dl_type=PatchDL)
 
 # %% ../nbs/30_core.ipynb #5de829d3
 def patch_block(

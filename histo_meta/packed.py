@@ -34,6 +34,7 @@ from .machine import reading_threads
 from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch
 from .files import check_absent, claim_folder, read_bytes, temporary_folder, write_text
 from .readers import MAX_SIDE, MIN_SIDE, close_h5, h5_images, h5_rows, h5_start
+from .transforms import with_floats
 
 # %% ../nbs/26_packed.ipynb #4bef8605
 def _new_x(path, n, size):
@@ -418,6 +419,11 @@ class PatchDL(TfmdDL):
         self.targets = {}
         self.workers = self.fake_l.num_workers
         if self.reader: self.fake_l.num_workers = 0
+
+    def before_iter(self):
+        super().before_iter()
+        steps = self.after_batch.fs
+        if steps: self.after_batch.fs = with_floats(steps)
 
     def new(self, dataset=None, cls=None, **kwargs):
         kwargs.setdefault('num_workers', self.workers)
