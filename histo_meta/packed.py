@@ -30,7 +30,7 @@ from PIL import Image
 from .audit import check_patches
 from .base import PATCH, SPLITS, InputError, as_input_error
 from .base import check_number, progress_bar, say
-from .machine import reading_threads
+from .machine import default_num_workers, reading_threads
 from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch
 from .files import check_absent, claim_folder, read_bytes, temporary_folder, write_text
 from .readers import MAX_SIDE, MIN_SIDE, close_h5, h5_images, h5_rows, h5_start
@@ -407,23 +407,20 @@ def _targets(part, most=1000):
 class PatchDL(TfmdDL):
     "A fastai `DataLoader` that reads whole mini-batches, if its patches are in HDF5 files"
     reader = None
+    workers = 0  # processes that read items, when it does not read whole mini-batches
     _pixels = None  # on a GPU, once they are there
     def __init__(self,
         dataset, # fastai `Datasets` over a patch table
         bs:int=64, # Patches in a mini-batch
-        num_workers:int=None, # Processes that read patches, if they are in image files
+        num_workers:int=None, # Processes that read items; `default_num_workers()` by default
         **kwargs, # Passed on to fastai's `TfmdDL`
     ):
+        if num_workers is None: num_workers = default_num_workers()
         super().__init__(dataset, bs=bs, num_workers=num_workers, **kwargs)
         self.reader = _batch_reader(dataset, self.after_item)
         self.targets = {}
         self.workers = self.fake_l.num_workers
-        if self.reader: self.fake_l.num_workers = 0
-
-    def before_iter(self):
-        super().before_iter()
-        steps = self.after_batch.fs
-        if steps: self.after_batch.fs = with_floats(steps)
+        self._choose_workers()
 
     def new(self, dataset=None, cls=None, **kwargs):
         kwargs.setdefault('num_workers', self.workers)
@@ -441,6 +438,24 @@ class PatchDL(TfmdDL):
         return self._whole_batches(chunked(samps, self.bs, self.drop_last))
 
     def __getstate__(self): return {k: v for k, v in self.__dict__.items() if k != '_pixels'}
+
+# %% ../nbs/26_packed.ipynb #dd0f9ed2
+@patch
+def _choose_workers(self:PatchDL):
+    if self.reader: self.fake_l.num_workers = 0 if self.reads_batches else self.workers
+
+@patch
+def before_iter(self:PatchDL):
+    super(PatchDL, self).before_iter()
+    self._choose_workers()
+    steps = self.after_batch.fs
+    if steps: self.after_batch.fs = with_floats(steps)
+
+@patch
+def one_batch(self:PatchDL):
+    workers, self.workers = self.workers, 0
+    try: return super(PatchDL, self).one_batch()
+    finally: self.workers = workers
 
 # %% ../nbs/26_packed.ipynb #25c8e3a8
 @patch

@@ -569,7 +569,6 @@ def train_run(
     arch, size = (settings.arguments[k] for k in ('arch', 'size'))
     check_arch(arch, size)
     _check_unfinished(out)
-    num_workers = default_num_workers() if num_workers is None else num_workers
     place = _check_place(**kwargs)
     found = drop_unlabelled_test(find_patches(data))
     with (claim_folder(out) as out, _note_kept(out),
