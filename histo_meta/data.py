@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PATCH_COLUMNS', 'new_table', 'ImageStats', 'PatchSet', 'describe', 'find_patches', 'patch_table', 'to_split',
-           'without_ending', 'add_slides', 'read_labels', 'check_labels', 'read_patch', 'open_patch', 'show_patches',
-           'patch_images', 'short_id', 'show_table']
+           'without_ending', 'add_slides', 'read_labels', 'check_labels', 'read_patch', 'resize_image', 'open_patch',
+           'show_patches', 'patch_images', 'short_id', 'show_table']
 
 # %% ../nbs/20_data.ipynb #699b7450
 import os, re
@@ -563,15 +563,22 @@ def read_patch(
     if pd.isna(row.row): return read_image(row.path)
     return Picture(Image.fromarray(h5_image(row.path, int(row.row))), False)
 
+def resize_image(
+    img:Image.Image, # Square image
+    size:int, # Pixels along the side; None keeps the size
+)->Image.Image: # `img` itself if it has this size already
+    "Resize an image with bilinear interpolation"
+    if size is None or img.size == (size, size): return img
+    return img.resize((size, size), Image.Resampling.BILINEAR)
+
 def open_patch(
     row, # A row of a patch table, or the path of an image file
     size:int=PATCH, # Pixels along the side, after resizing if needed; None keeps the file's size
 )->Image.Image: # RGB, size x size
     "The image of one patch"
     is_path = isinstance(row, (str, Path))
-    img = (read_image(row) if is_path else read_patch(row)).image
-    if size is None or img.size == (size, size): return img
-    return img.resize((size, size), Image.Resampling.BILINEAR)
+    picture = read_image(row) if is_path else read_patch(row)
+    return resize_image(picture.image, size)
 
 # %% ../nbs/20_data.ipynb #bcf7a7f9
 def _as_arrays(x):

@@ -260,7 +260,7 @@ def _write_note(file, predictor, engine, facts):
     "Write what is known about an ONNX file into a file next to it"
     known = dict(format=ONNX_FORMAT,
                  engine=engine,
-                 sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+                 sha256=file_hash(file),
                  bundle=predictor.config['hash'],
                  opset=_OPSET,
                  input='pixels: uint8 (n, size, size, 3), red, green and blue',

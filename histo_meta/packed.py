@@ -31,8 +31,9 @@ from .audit import check_patches
 from .base import PATCH, SPLITS, InputError, as_input_error
 from .base import check_number, progress_bar, say
 from .machine import default_num_workers, reading_threads
-from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch
-from .files import check_absent, claim_folder, read_bytes, temporary_folder, write_text
+from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch, resize_image
+from .files import check_absent, claim_folder, file_hash, read_bytes
+from .files import temporary_folder, write_text
 from .readers import MAX_SIDE, MIN_SIDE, close_h5, h5_images, h5_rows, h5_start
 from .transforms import with_floats
 
@@ -92,12 +93,9 @@ class PatchReader:
         for file in set(self.path[self.file >= 0]): h5_images(file)
 
 # %% ../nbs/26_packed.ipynb #d63771d5
-def _resize(img, size):
-    if img.size == (size, size): return img
-    return img.resize((size, size), Image.Resampling.BILINEAR)
-
 @patch
-def _fit(self:PatchReader, img): return np.asarray(_resize(img, self.size)), img.width != self.size
+def _fit(self:PatchReader, img):
+    return np.asarray(resize_image(img, self.size)), img.width != self.size
 
 @patch
 def _decode(self:PatchReader, i): return self._fit(open_patch(_Place(self.path[i], None), None))
@@ -269,17 +267,13 @@ def _write_blocks(work, parts, threads, bar):
 # %% ../nbs/26_packed.ipynb #5eeae33f
 _SUMS = 'SHA256SUMS'
 
-def _file_digest(path):
-    with as_input_error(path, 'read'), open(path, 'rb') as f:
-        return hashlib.file_digest(f, 'sha256').hexdigest()
-
 def _finish(work, parts, final):
     "Write what is small, sign all files, and give the folder its name"
     for part in parts:
         close_h5(work.x(part))
         _write_rest(work.folder, part)
     files = sorted(p for p in work.folder.iterdir() if p.suffix in ('.h5', '.csv'))
-    sums = ''.join(f'{_file_digest(p)}  {p.name}\n' for p in files)
+    sums = ''.join(f'{file_hash(p)}  {p.name}\n' for p in files)
     write_text(work.folder/_SUMS, sums)
     os.rename(work.folder, final)
     work.notes.unlink()
@@ -358,7 +352,7 @@ def check_pack(
     found = [_SUM.fullmatch(line) for line in lines]
     if not all([lines, *found]): raise InputError(f'{sums}: not written by histo_pack')
     for digest, name in (match.groups() for match in found):
-        if _file_digest(folder/name) != digest:
+        if file_hash(folder/name) != digest:
             raise InputError(f'{folder/name} was changed since it was written; '
                              'copy it or pack the patches again')
     return [match[2] for match in found]
@@ -370,7 +364,7 @@ class ResizePatch(Transform):
     def __init__(self, size): self.size = size # Pixels along the side
     def encodes(self, img:PILImage):
         if img.size == (self.size, self.size): return img
-        return PILImage.create(_resize(img, self.size))
+        return PILImage.create(resize_image(img, self.size))
 
 def _steps(part): return [t for t in part.tfms.fs if t.name != 'noop']
 
@@ -540,7 +534,7 @@ class _Keeper:
         self.start = _new_x(path, n, size)
 
     def __call__(self, position, img):
-        pixels = np.asarray(_resize(img, self.size))
+        pixels = np.asarray(resize_image(img, self.size))
         start = self.start + position*pixels.nbytes
         with as_input_error(self.path): _write_at(self.path, start, pixels)
 

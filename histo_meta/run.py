@@ -81,11 +81,9 @@ def _advice(folder):
 
 def _compare(folder, name, digest):
     "Raise an `InputError` if a file is not the one whose hash was stored"
-    if digest == _file_hash(folder/name): return
+    if digest == file_hash(folder/name): return
     raise InputError(f'{folder/name} was changed since it was written; '
                      'copy or download the run again')
-
-def _file_hash(path): return hashlib.sha256(read_bytes(path, 2**29)).hexdigest()
 
 # %% ../nbs/65_run.ipynb #06f9b1c3
 def _follows(value, shape):
@@ -356,7 +354,7 @@ def write_training(
     folder, place = Path(folder), Path(place or folder)
     split = folder/'split.csv'
     if not split.exists(): write_text(split, split_csv(learn.dls.patches.table))
-    split_hash, log = _file_hash(split), learn.training_log
+    split_hash, log = file_hash(split), learn.training_log
     info = run_info(learn, Path(os.path.abspath(folder)).name,
                     learner_config(learn) | dict(split_hash=split_hash))
     place.mkdir(parents=True, exist_ok=True)

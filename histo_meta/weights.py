@@ -6,7 +6,7 @@
 __all__ = ['is_arch', 'find_arch', 'arch_stats', 'packaged_weights', 'checked_weights']
 
 # %% ../nbs/29_weights.ipynb #78eed367
-import difflib, hashlib, importlib, os, pickle, re
+import difflib, importlib, os, pickle, re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from fastcore.xtras import modified_env
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 
-from .base import InputError, as_input_error, one_line
-from .files import check_file
+from .base import InputError, one_line
+from .files import check_file, file_hash
 
 # %% ../nbs/29_weights.ipynb #fbb2a269
 def _torchvision_names(): return torchvision.models.list_models(module=torchvision.models)
@@ -86,9 +86,7 @@ def _check_hash(file):
     check_file(file, 2**34)
     promised = _hash_in_name(file)
     if promised is None and Path(file).suffix == '.safetensors': return
-    with as_input_error(file, 'read'), open(file, 'rb') as f:
-        found = hashlib.file_digest(f, 'sha256').hexdigest()
-    if promised and found.startswith(promised): return
+    if promised and file_hash(file).startswith(promised): return
     reason = 'is not the original, or damaged' if promised else 'has no hash in its name'
     raise InputError(f'{file} {reason}; remove it, and the weights are downloaded again')
 
