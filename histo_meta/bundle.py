@@ -369,11 +369,13 @@ def logits(self:Predictor,
     x:torch.Tensor, # Patches (n, 3, size, size), uint8
 )->torch.Tensor: # (n, 2) float32 on the CPU
     "The network's output for a batch"
-    try: return self._outputs(x)
+    try: return torch.cat([self._outputs(part) for part in x.split(self.bs)])
     except torch.OutOfMemoryError:
-        if len(x) < 2: raise
-    half = len(x)//2
-    return torch.cat([self.logits(x[:half]), self.logits(x[half:])])
+        self.bs = min(self.bs, len(x))//2
+        if not self.bs:
+            self.bs = 1
+            raise
+    return self.logits(x)
 
 # %% ../nbs/40_bundle.ipynb #4b2a7f0a
 @patch
@@ -419,9 +421,9 @@ def batches(self:Predictor,
     "The images of a table, batch by batch, in its order"
     if not len(table): raise InputError('the table holds no patches; choose other rows')
     if num_workers is None: num_workers = reading_threads()
-    reader, n = PatchReader(table, self.config['size']), len(table)
+    reader, n, bs = PatchReader(table, self.config['size']), len(table), self.bs
     reader.open()
-    rows = (range(start, min(start + self.bs, n)) for start in range(0, n, self.bs))
+    rows = (range(start, min(start + bs, n)) for start in range(0, n, bs))
     def read(some): return torch.from_numpy(reader.read(some)).permute(0, 3, 1, 2)
     return read_ahead(read, rows, num_workers) if num_workers else map(read, rows)
 
