@@ -52,9 +52,10 @@ def _enhance_config(enhance):
 
 def _patch_size(dls): return dls.size if isinstance(dls, PatchDataLoaders) else None
 
-def _precision(learn):
-    "What a learner was trained in, if our callback says so"
-    return next((cb.dtype for cb in learn.cbs if isinstance(cb, TrainingPrecision)), None)
+def _training_config(learn):
+    "How a learner was trained, if our callback says so"
+    cb = next((cb for cb in learn.cbs if isinstance(cb, TrainingPrecision)), None)
+    return dict(precision=cb and cb.dtype, compile=cb and cb.compile)
 
 # %% ../nbs/40_bundle.ipynb #82e310af
 def learner_config(
@@ -78,7 +79,7 @@ def learner_config(
                   enhance=_enhance_config(enhance),
                   temperature=1.,
                   versions=versions(),
-                  precision=_precision(learn),
+                  **_training_config(learn),
                   images=to_plain(images),
                   split_hash=None,
                   hash=None)

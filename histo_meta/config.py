@@ -93,12 +93,13 @@ CONFIG_RULES = dict(
     temperature=_number(MIN_TEMPERATURE, MAX_TEMPERATURE),  # the outputs are divided by it
     versions=Rule('names of libraries and their versions, as text', _is_versions),
     precision=_or_null(Rule(f'one of {", ".join(PRECISIONS)}', lambda v: v in PRECISIONS)),
+    compile=_or_null(Rule('true or false', lambda v: type(v) is bool)),
     images=_or_null(_nested(side=_whole(1, MAX_SIDE), mean=_numbers(4, -255, 255),
                             std=_numbers(4, 0, 255))),
     split_hash=_HASH,  # of split.csv, the patches that the model was trained on
     hash=_HASH)  # of everything else; null for a model that was not saved
 
-_OPTIONAL = {'precision', 'images', 'split_hash'}  # null if they are missing
+_OPTIONAL = {'precision', 'compile', 'images', 'split_hash'}  # null if they are missing
 
 # %% ../nbs/40a_config.ipynb #be4d5012
 def _short(value): return one_line(reprlib.repr(value))

@@ -292,6 +292,7 @@ def _model_info(learn, config, name):
         parameters=sum(p.numel() for p in learn.model.parameters()),
         bs=learn.dls.bs,
         precision=config['precision'],
+        compile=config['compile'],
         epochs=len(log.history),
         lr=log.lr_max,
         seconds=round(float(log.history.seconds.sum()), 1) if len(log.history) else None,
@@ -594,7 +595,8 @@ def _check_place(precision='auto', compile=False, device=None, **others):
     if compile: check_compiler(device)
     threads = torch.get_num_threads()
     cores = '1 core' if threads == 1 else f'{threads} cores'
-    return f'training in {precision} on {cores if device.type == "cpu" else device}'
+    place = cores if device.type == 'cpu' else device
+    return f'training in {precision} on {place}{", compiled" if compile else ""}'
 
 # %% ../nbs/65_run.ipynb #8df82a78
 def run_point(
