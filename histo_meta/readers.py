@@ -185,8 +185,8 @@ def _lines(path):
 # %% ../nbs/20a_readers.ipynb #831d6db1
 _SEPARATORS = ',;\t'
 
-def _fields(lines, sep):
-    return csv.reader(lines, delimiter=sep, skipinitialspace=True, strict=True)
+def _fields(lines, sep, strip=True):
+    return csv.reader(lines, delimiter=sep, skipinitialspace=strip, strict=True)
 
 def _names(line, sep):
     "Lower-case column names in the first line; none if it is not in CSV form"
@@ -200,14 +200,14 @@ def _separator(path, line, columns):
     raise InputError(f'{path}: its first line must name the columns {",".join(columns)}, separated '
                      f'by commas, semicolons or tabs; it is {one_line(line.strip(), 80)!r}')
 
-def _rows(path, columns):
+def _rows(path, columns, strip):
     "The rows of a CSV file that are not empty, as pairs (line number, fields); names come first"
     lines = _lines(path)
     before, first = next(((n, s) for n, s in enumerate(lines) if s.strip()), (0, ''))
-    rows = _fields(chain([first], lines), _separator(path, first, columns))
+    rows = _fields(chain([first], lines), _separator(path, first, columns), strip)
     try:
         for row in rows:
-            cells = [cell.strip() for cell in row]
+            cells = [cell.strip() for cell in row] if strip else row
             if any(cells): yield before + rows.line_num, cells
     except csv.Error as e:
         raise InputError(f'{path}, line {before + rows.line_num:,}: {one_line(e)}; '
@@ -227,10 +227,11 @@ def _fit(path, line, cells, n):
 def read_rows(
     path, # CSV file: UTF-8 or UTF-16 text, separated by commas, semicolons or tabs
     columns, # Names of the columns that must be there, in lower case
-)->pd.DataFrame: # Text in every cell, without spaces around; all columns that have a name
+    strip:bool=True, # Remove the spaces around each cell
+)->pd.DataFrame: # Text in every cell; all columns that have a name
     "Read a CSV file that anybody may have written"
     check_file(path, _MAX_CSV)
-    rows = _rows(path, columns)
+    rows = _rows(path, columns, strip)
     names = [name.lower() for name in next(rows)[1]]
     _check_twice(path, names)
     table = []

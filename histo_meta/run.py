@@ -148,7 +148,7 @@ _WORDS = {'id', 'path', 'slide', 'label', 'split', 'layers', *HASH_COLUMNS}
 
 def _table(path, columns):
     "A CSV file of a run, with numbers in the columns that don't hold text"
-    rows = read_rows(path, columns)
+    rows = read_rows(path, columns, strip=False)  # spaces may belong to the name of a file
     try:
         for name in set(rows) - _WORDS: rows[name] = pd.to_numeric(rows[name])
         if 'row' in rows: rows['row'] = rows['row'].astype('Int64')
@@ -417,15 +417,24 @@ def finish_run(
     return Run(run.folder)
 
 # %% ../nbs/65_run.ipynb #22934067
+def _places(table):
+    "The place of each patch, as in split.csv: absolute path and row; row -1 in an image file"
+    table = table.reindex(columns=['path', 'row'])
+    row = pd.to_numeric(table.row).fillna(-1).astype(int)
+    return pd.MultiIndex.from_arrays([table.path.map(os.path.abspath), row])
+
 class _PixelPredictor(Predictor):
     "A `Predictor` that reads the pixels that a training has kept, if there are any"
     def __init__(self, bundle, device, pixels):
         super().__init__(bundle, device)
-        self.pixels = pixels.set_index('id') if _are_kept(pixels) else None
+        self.pixels = None
+        if not _are_kept(pixels): return
+        kept = pixels.set_index(_places(pixels))
+        self.pixels = kept[~kept.index.duplicated()]
 
     def batches(self, table, *args, **kwargs):
         if self.pixels is not None:
-            kept = self.pixels.loc[table.id].reset_index()
+            kept = self.pixels.loc[_places(table)]
             row = kept.packed_row.astype('Int64').to_numpy()
             table = table.assign(path=kept.packed.to_numpy(), row=row)
         return super().batches(table, *args, **kwargs)
