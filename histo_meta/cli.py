@@ -69,7 +69,8 @@ def histo_train(
     from histo_meta.run import run_summary, train_run
     with shared_cores() as cbs:
         run = train_run(data, out, split, skip, workers, files=files, arch=arch, epochs=epochs,
-                        lr=lr, bs=bs, size=size, valid_pct=valid, seed=seed, cbs=cbs,
+                        lr=lr, bs=bs, size=size, valid_pct=valid, seed=seed,
+                        cbs=None if compile else cbs,  # it would be compiled for each number
                         pretrained=not scratch, precision=precision, compile=compile)
     return run_summary(run.folder)
 
