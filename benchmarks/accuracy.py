@@ -3,18 +3,19 @@
 Trains ResNet-18 from scratch on real patches, below $HISTO_META_DATA/pcam, once as fastai's
 documentation teaches (image files, float32, its own `Dihedral`), once as `train_run` does (pixels
 kept in a file, the processor's precision, exact symmetries), with the same seeds, epochs and
-learning rate, and compares the AUC on the 3,000 patches of the folder `valid`.
+learning rate, and compares the AUC on the 3,000 patches of the folder `valid`. Each round has a
+seed of its own. `--write` puts the result into RESULTS.md.
 """
-import argparse
 import os
 import random
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torchvision
-from bench import start
+from bench import arguments, markdown, start, write_section
 from fastai.data.transforms import GrandparentSplitter, Normalize, get_image_files, parent_label
 from fastai.torch_core import no_random
 from fastai.vision.all import CategoryBlock, DataBlock, Dihedral, ImageBlock
@@ -40,23 +41,23 @@ def subset(n, folder):
     return folder
 
 
-def stock(folder, epochs, seed):
+def stock(folder, arch, epochs, seed):
     "AUC on valid of fastai's own way"
     block = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
                       splitter=GrandparentSplitter(valid_name='valid'),
                       batch_tfms=[Dihedral(p=7/8), Normalize.from_stats(*imagenet_stats)])
     with no_random(seed):
         dls = block.dataloaders(folder, bs=BS)
-        learn = vision_learner(dls, torchvision.models.resnet18, pretrained=False)
+        learn = vision_learner(dls, getattr(torchvision.models, arch), pretrained=False)
         with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, LR)
     with learn.no_bar(): probs, y = learn.get_preds()
     return roc_auc_score(y, probs[:, 1])
 
 
-def ours(folder, epochs, seed):
+def ours(folder, arch, epochs, seed):
     "AUC on valid of `train_run`"
     with tempfile.TemporaryDirectory() as tmp:
-        run = train_run(folder, Path(tmp)/'run', epochs=epochs, lr=LR, arch='resnet18',
+        run = train_run(folder, Path(tmp)/'run', epochs=epochs, lr=LR, arch=arch,
                         pretrained=False, seed=seed, bs=BS, split='folder', n_boot=0,
                         progress=False)
         valid = patch_table(folder).query('split == "valid"')
@@ -68,30 +69,39 @@ def timed(train, *args):
     return train(*args), time.perf_counter() - began
 
 
+def one_seed(folder, arch, epochs, seed):
+    "AUC and seconds, fastai's and ours"
+    auc, seconds = timed(stock, folder, arch, epochs, seed)
+    our_auc, our_seconds = timed(ours, folder, arch, epochs, seed)
+    print(f'seed {seed}: {auc:.4f} and {our_auc:.4f}', file=sys.stderr)
+    return auc, our_auc, seconds, our_seconds
+
+
+def report(found):
+    "The table, and what follows from it"
+    head = ['seed', 'fastai from files', 'ours', 'seconds, fastai', 'seconds, ours']
+    rows = [[str(seed), f'{a:.4f}', f'{b:.4f}', f'{s:,.0f}', f'{t:,.0f}']
+            for seed, (a, b, s, t) in enumerate(found)]
+    aucs = np.array(found)[:, :2]
+    mean, spread = aucs.mean(axis=0), aucs.std(axis=0, ddof=1)
+    return (f'{markdown(head, rows)}\n\nmean {mean[0]:.4f} and {mean[1]:.4f}, '
+            f'standard deviation over seeds {spread[0]:.4f} and {spread[1]:.4f}')
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--patches', type=int, default=6400)
+    parser = arguments(__doc__, 6400)
     parser.add_argument('--epochs', type=int, default=3)
-    parser.add_argument('--seeds', type=int, default=3)
+    parser.add_argument('--write', action='store_true', help='put the result into RESULTS.md')
     args = parser.parse_args()
-    print(start())
-    print(f'\nresnet18 from scratch, {args.patches:,} patches, {args.epochs} epochs; '
-          'AUC on valid, and seconds in all:\n')
-    print('| seed | fastai from files | ours | seconds, fastai | seconds, ours |')
-    print('|---:|---:|---:|---:|---:|', flush=True)
-    found = []
+    if 'HISTO_META_DATA' not in os.environ: parser.error('set HISTO_META_DATA to real patches')
+    words = start()
     with tempfile.TemporaryDirectory() as tmp:
         folder = subset(args.patches, Path(tmp)/'pcam')
-        for seed in range(args.seeds):
-            auc, seconds = timed(stock, folder, args.epochs, seed)
-            our_auc, our_seconds = timed(ours, folder, args.epochs, seed)
-            found.append((auc, our_auc))
-            print(f'| {seed} | {auc:.4f} | {our_auc:.4f} | {seconds:,.0f} | {our_seconds:,.0f} |',
-                  flush=True)
-    mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
-    print(f'\nmean {mean[0]:.4f} and {mean[1]:.4f}, '
-          f'standard deviation over seeds {spread[0]:.4f} and {spread[1]:.4f}')
+        found = [one_seed(folder, args.arch, args.epochs, seed) for seed in range(args.rounds)]
+    text = (f'{words}\n\n{args.arch} from scratch, {args.patches:,} patches, {args.epochs} epochs; '
+            f'AUC on valid, and seconds in all:\n\n{report(found)}')
+    print(text)
+    if args.write: write_section('Accuracy', [' '.join(['accuracy.py', *sys.argv[1:]])], [text])
 
 
 if __name__ == '__main__': main()

@@ -1,9 +1,8 @@
 "All benchmarks of speed, one after the other, into benchmarks/RESULTS.md: make bench"
-import datetime
 import sys
 from pathlib import Path
 
-from bench import DEVICE, alone
+from bench import DEVICE, alone, write_section
 
 HERE = Path(__file__).parent
 ARCHS = ['resnet18', 'resnet34']
@@ -12,7 +11,7 @@ RUNS = {'Loading, on one core': [['loading.py']],
         'Training': [['training.py', '--arch', arch] for arch in TRAINED_ARCHS],
         'Training, change by change': [['steps.py']],
         'Training next to a busy process': [['training.py', '--busy']],
-        'Memory of an epoch': [['training.py', '--memory']],
+        'Cost against the number of patches': [['scaling.py']],
         'Batch transforms': [['transforms.py']],
         'Inference': [['inference.py', '--arch', arch] for arch in ARCHS],
         'Packing': [['packing.py']],
@@ -27,16 +26,11 @@ def result(name, *args):
 
 
 def main():
-    parts = ['# Results of the benchmarks', f'Written by `make bench` on {datetime.date.today()}. '
-             'Ratios are medians over rounds in which the contestants take turns.']
     all_worked = True
     for title, commands in RUNS.items():
-        parts.append(f'## {title}')
-        for name, *args in commands:
-            text, worked = result(name, *args)
-            parts += [f'`python benchmarks/{" ".join([name, *args])}`', text]
-            all_worked = all_worked and worked
-        (HERE/'RESULTS.md').write_text('\n\n'.join(parts) + '\n')
+        texts, worked = zip(*(result(*command) for command in commands))
+        write_section(title, [' '.join(command) for command in commands], texts)
+        all_worked = all_worked and all(worked)
     if not all_worked: sys.exit(1)
 
 

@@ -1,5 +1,6 @@
 "What the benchmarks of speed share: the machine, contestants that take turns, patches, tables"
 import argparse
+import datetime
 import os
 import platform
 import re
@@ -16,11 +17,18 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from histo_meta.base import InputError
 from histo_meta.data import patch_images, patch_table
 from histo_meta.machine import compute_threads, keep_memory, process_settings, usable_cores
 from histo_meta.sample import make_sample
 
 FLAGS = ('avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_bf16')
+RESULTS = Path(__file__).with_name('RESULTS.md')
+INTRO = """# Results of the benchmarks
+
+Ratios are medians over rounds in which the contestants take turns. Nothing has been measured on a
+GPU yet.
+"""
 DRAWN = 20_000  # different synthetic patches, at most; real ones are as many
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 BS = 256 if DEVICE.type == 'cuda' else 64  # patches in a mini-batch
@@ -28,8 +36,13 @@ TRAINED = 65_536 if DEVICE.type == 'cuda' else 640  # patches in an epoch
 PREDICTED = 65_536 if DEVICE.type == 'cuda' else 1_280
 
 
-def machine():
-    "One line about the machine and the versions"
+def patches_kind():
+    "Which patches `jpeg_folder` takes"
+    return f'{"real" if os.environ.get("HISTO_META_DATA") else "synthetic"} patches'
+
+
+def machine(patches=None):
+    "One line about the machine, the versions and the patches"
     info = Path('/proc/cpuinfo')
     text = info.read_text() if info.exists() else ''
     model = re.search('model name\\s*: (.*)', text)
@@ -38,7 +51,7 @@ def machine():
     gpu = f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else ''
     return (f'{model[1] if model else platform.processor()}{gpu}; {usable_cores()} cores, '
             f'{torch.get_num_threads()} threads; {flags}; Python {platform.python_version()}, '
-            f'torch {torch.__version__}')
+            f'torch {torch.__version__}; {patches or patches_kind()}')
 
 
 def rate(contestant):
@@ -100,8 +113,12 @@ def real_files():
     "Real patches below $HISTO_META_DATA, the classes in turn; none if it is not set"
     data = os.environ.get('HISTO_META_DATA')
     if not data: return []
-    classes = [sorted((Path(data)/'pcam/train'/label).glob('*.jpg')) for label in '01']
-    return [file for pair in zip(*classes) for file in pair]
+    folder = Path(data)/'pcam/train'
+    classes = [sorted((folder/label).glob('*.jpg')) for label in '01']
+    found = [file for pair in zip(*classes) for file in pair]
+    if found: return found
+    raise InputError(f'HISTO_META_DATA is set, but {folder} has no JPEG files in folders 0 and 1; '
+                     'put patches there, or unset it for synthetic ones')
 
 
 def drawn_files(folder, n):
@@ -128,6 +145,17 @@ def jpeg_folder(n):
         yield copy_files(files, Path(tmp)/'files', n)
 
 
+def write_section(title, commands, texts):
+    "Put a section into RESULTS.md, in the place of an older one, and keep the others"
+    _, *parts = RESULTS.read_text().split('\n## ') if RESULTS.exists() else ['']
+    sections = dict(part.split('\n', 1) for part in parts)
+    today = datetime.date.today()
+    sections[title] = '\n\n'.join(f'`python benchmarks/{c}`, {today}\n\n{t.strip()}'
+                                  for c, t in zip(commands, texts, strict=True))
+    found = [f'## {name}\n\n{body.strip()}\n' for name, body in sections.items()]
+    RESULTS.write_text('\n'.join([INTRO, *found]))
+
+
 def memory_mb(key='VmRSS'):
     "Memory of this process: VmRSS now, VmHWM at its peak"
     lines = Path('/proc/self/status').read_text().splitlines()
@@ -146,15 +174,16 @@ def alone(script, *args):
     command = [sys.executable, script, *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, env=settings())
     if done.returncode < 0: raise SystemExit(f'{script}: killed by signal {-done.returncode}')
-    if done.returncode: raise SystemExit(done.stderr[-2000:])
+    if done.returncode: raise SystemExit(done.stderr.strip()[-2000:] or
+                                         f'{script}: exit code {done.returncode}')
     return done.stdout
 
 
-def start(threads=None):
+def start(threads=None, patches=None):
     "Set a process up as the commands do"
     keep_memory()
     torch.set_num_threads(threads or compute_threads())
-    return machine()
+    return machine(patches)
 
 
 def arguments(doc, patches, rounds=3):

@@ -102,6 +102,7 @@ def main():
     parser.add_argument('--trained-on', type=int, default=TRAINED_ON, help='patches')
     args = parser.parse_args()
     print(start())
+    torch.backends.cudnn.allow_tf32 = False  # a `Predictor` computes without it, so all do
     with jpeg_folder(args.patches) as folder, tempfile.TemporaryDirectory() as tmp:
         pack = pack_patches(folder, Path(tmp)/'pcam')
         bundle, engines = train(args.arch, args.trained_on, Path(tmp)/'run')

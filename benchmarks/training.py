@@ -1,22 +1,18 @@
 """Train for an epoch: python benchmarks/training.py [--arch NAME] [--patches N] [--rounds N]
 
     --busy          with and without another process that keeps a core busy
-    --memory N      peak memory of an epoch on N packed patches, with a small network
 """
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import h5py
-import numpy as np
 import torch
 import torchvision
 from bench import BS, DEVICE, TRAINED, arguments
-from bench import alone, jpeg_folder, markdown, memory_mb, start, table, take_turns
+from bench import jpeg_folder, start, table, take_turns
 from fastai.callback.core import Callback
 from fastai.data.transforms import RandomSplitter, get_image_files, parent_label
 from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock
@@ -25,10 +21,8 @@ from torchvision import transforms
 
 from histo_meta.config import build_model
 from histo_meta.core import patch_dls, patch_learner, shared_cores
-from histo_meta.data import find_patches
 from histo_meta.machine import find_precision, usable_cores
 from histo_meta.packed import pack_patches
-from histo_meta.splits import HASH_COLUMNS
 
 EPOCH = 262_144  # patches of PatchCamelyon's training split
 
@@ -162,59 +156,11 @@ def busy(arch, n, rounds):
         print(table(rates, 'alone'))
 
 
-def empty_pack(folder, n):
-    "A pack of `n` patches of noise, which differ in a few pixels"
-    folder = Path(folder)
-    block = np.random.default_rng(0).integers(0, 256, (1024, 96, 96, 3), np.uint8)
-    with h5py.File(folder/'camelyonpatch_level_2_split_train_x.h5', 'w') as f:
-        x = f.create_dataset('x', (n, 96, 96, 3), 'u1')
-        for i in range(0, n, 1024):
-            rng = np.random.default_rng(i)
-            block[:, :2, :2] = rng.integers(0, 256, (1024, 2, 2, 3), np.uint8)
-            x[i:i+1024] = block[:n - i]
-    with h5py.File(folder/'camelyonpatch_level_2_split_train_y.h5', 'w') as f:
-        f['y'] = (np.arange(n, dtype=np.uint8) % 2).reshape(-1, 1, 1, 1)
-    return folder
-
-
-def memory(folder, n):
-    "Peak memory of one epoch above the idle process; the table of patches and all else count"
-    start()
-    before = memory_mb()
-    dls = patch_dls(hashed(find_patches(folder)), valid_pct=.01, bs=256)
-    images, seconds = epoch(patch_learner(dls, 'timm/test_resnet', pretrained=False))
-    peak = memory_mb('VmHWM') - before
-    print(f'{n:,} {before:,.0f} {peak:,.0f} {images/seconds:,.0f}')
-
-
-def hashed(patches):
-    "Patches with a hash of its own for each, so that we measure training and not the check"
-    n = len(patches.table)
-    known = {name: [f'{i:0108x}' for i in range(n)] for name in HASH_COLUMNS}
-    return replace(patches, table=patches.table.assign(**known, copy_group=range(n)))
-
-
-def memory_row(n):
-    "Measure `n` patches in a process of its own"
-    with tempfile.TemporaryDirectory() as tmp:
-        return alone(__file__, '--memory', n, '--folder', empty_pack(tmp, n)).split()
-
-
-def memory_table(sizes):
-    head = ['patches', 'MB before', 'MB at the peak above it', 'images/s']
-    print(f'{start()}\n')
-    print(markdown(head, [memory_row(n) for n in sizes]))
-
-
 def main():
     parser = arguments(__doc__, TRAINED)
     parser.add_argument('--busy', action='store_true')
-    parser.add_argument('--memory', type=int, nargs='*')
-    parser.add_argument('--folder', help='a pack that exists, for --memory')
     args = parser.parse_args()
-    if args.folder: memory(args.folder, args.memory[0])
-    elif args.memory is not None: memory_table(args.memory or (1_000, 16_384, 262_144))
-    elif args.busy: busy(args.arch, args.patches, args.rounds)
+    if args.busy: busy(args.arch, args.patches, args.rounds)
     else: compare(args.arch, args.patches, args.rounds)
 
 

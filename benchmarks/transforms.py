@@ -1,9 +1,6 @@
 "What batch transforms cost, in % of a training step: python benchmarks/transforms.py [SECONDS]"
-import os
 import sys
 import time
-
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # a thread that waits must not count as work
 
 import numpy as np
 import pandas as pd
@@ -13,6 +10,7 @@ from fastai.data.transforms import IntToFloatTensor, Normalize
 from fastai.torch_core import TensorImage
 from fastai.vision.core import imagenet_stats
 from torchvision.models import resnet18
+from training import step
 
 from histo_meta.base import PATCH
 from histo_meta.machine import find_precision
@@ -22,18 +20,13 @@ from histo_meta.transforms import ColorJitter, Cutout, ExactDihedral, PatchNorma
 NORMALIZE, ALL = 'PatchNormalize, bytes', 'all four, PatchNormalize'  # two of the tasks
 
 
-def make_step(device, bfloat16):
+def make_step(device, precision):
     "A training step of a ResNet-18 with channels last"
     model = resnet18(num_classes=2).to(device, memory_format=torch.channels_last).train()
     opt = torch.optim.AdamW(model.parameters(), 1e-4)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == 'float16')
     y = torch.randint(2, (BS,), device=device)
-    def step(x):
-        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            loss = torch.nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        opt.step()
-        opt.zero_grad()
-    return step
+    return lambda x: step(model, opt, scaler, x, y, precision)
 
 
 def mirror_and_swap(x):
@@ -47,7 +40,7 @@ def mirror_and_swap(x):
 def make_tasks(pixels):
     "What is timed, by name: the training step first"
     device, cuda = pixels.device, pixels.device.type == 'cuda'
-    bfloat16 = find_precision('auto', device) == 'bfloat16'
+    precision = find_precision('auto', device)
     to_float = IntToFloatTensor()
     normalize = PatchNormalize.from_stats(*imagenet_stats, cuda=cuda)
     fastai_normalize = Normalize.from_stats(*imagenet_stats, cuda=cuda)
@@ -56,9 +49,8 @@ def make_tasks(pixels):
     dihedral, stain, color, cutout = ExactDihedral(), StainJitter(), ColorJitter(), Cutout()
     def jitters(light): return cutout(color(stain(light, split_idx=0), split_idx=0), split_idx=0)
     def ours(): normalize(jitters(to_float(dihedral(pixels, split_idx=0))))
-    name = 'bfloat16' if bfloat16 else 'float32'
-    step = make_step(device, bfloat16)
-    return {f'training step, {name}': lambda: step(x),
+    train = make_step(device, precision)
+    return {f'training step, {precision}': lambda: train(x),
             'ExactDihedral, bytes': lambda: dihedral(pixels, split_idx=0),
             'ExactDihedral, floats': lambda: dihedral(light, split_idx=0),
             'three torch.where, floats': lambda: mirror_and_swap(light),
@@ -106,7 +98,7 @@ def report(layout, names, times):
 
 
 def main(limit=45):
-    print(start())
+    print(start(patches='synthetic patches'))
     print(f'\nResNet-18, {BS} patches of {PATCH}x{PATCH}, on {DEVICE.type}')
     patches = torch.from_numpy(sample_patches(n=BS, slides=4, seed=0)[0]).to(DEVICE)
     channels_last = TensorImage(patches.permute(0, 3, 1, 2))

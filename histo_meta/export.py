@@ -228,11 +228,17 @@ _MAX_DIFFERENCE = 1e-4  # of a probability
 _COMPARED = 64          # held-out patches, at most
 
 def _part(split, name, n=None):
-    "The patches of one side of a split, `n` of them evenly spaced; empty if files are missing"
+    "The patches of one side of a split, `n` of them evenly spaced; none if all files are gone"
     if split is None: return pd.DataFrame(columns=[*PATCH_COLUMNS])
     part = split[split.split==name].reset_index(drop=True)
-    if n and len(part) > n: part = part.iloc[np.linspace(0, len(part)-1, n).astype(int)]
-    return part if all(map(os.path.exists, part.path)) else part[:0]
+    gone = part.path[[not os.path.exists(path) for path in part.path]]
+    if len(gone) == len(part): return part[:0]
+    if len(gone):
+        side = 'held-out' if name == 'valid' else 'training'
+        raise InputError(f'{len(gone):,} of {len(part):,} {side} patches are missing, such as '
+                         f'{gone.iloc[0]}; put the files back')
+    if not n or len(part) <= n: return part
+    return part.iloc[np.linspace(0, len(part)-1, n).astype(int)]
 
 def _noise(size, n=16):
     "Patches of noise, from faint to strong, (n, 3, size, size) uint8"
@@ -242,6 +248,8 @@ def _noise(size, n=16):
     return torch.from_numpy(x)
 
 # %% ../nbs/42_export.ipynb #dd3a3338
+_ON_NOISE = 'compared with the original on noise only: no held-out patches were there'
+
 def _check_parity(predictor, file, split):
     "Compare a new ONNX file with the predictor it was made from; what is worth noting about it"
     session, held_out = _session(file.read_bytes()), _part(split, 'valid', _COMPARED)
@@ -251,7 +259,8 @@ def _check_parity(predictor, file, split):
     worst = max(abs(probs(x) - predictor.probs(predictor.logits(x))).max() for x in batches)
     if worst <= _MAX_DIFFERENCE:
         counts = dict(noise=len(batches[0]), held_out=len(held_out))
-        return dict(largest_difference=float(worst), compared_on=counts)
+        warning = {} if len(held_out) else dict(warning=_ON_NOISE)
+        return dict(largest_difference=float(worst), compared_on=counts) | warning
     raise InputError(f'the exported model differs from the original by up to {worst:.2g} in '
                      'probability, so it was not written; use the engine torch')
 
@@ -272,7 +281,9 @@ def _write_float(predictor, folder, split):
     file = folder/_FILES['onnx']
     _write_graph(predictor, file)
     _add_metadata(file, predictor.config)
-    _write_note(file, predictor, 'onnx', _check_parity(predictor, file, split))
+    facts = _check_parity(predictor, file, split)
+    if split is not None and 'warning' in facts: say(f'{file.name}: {facts["warning"]}')
+    _write_note(file, predictor, 'onnx', facts)
     return file
 
 # %% ../nbs/42_export.ipynb #ad5da2cb

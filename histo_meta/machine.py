@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import time
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,11 +67,16 @@ def _groups(root):
         for base in bases: yield from _chain(base, path.removesuffix('::'))
 
 # %% ../nbs/00b_machine.ipynb #297772fa
+def _tightest(root):
+    "The smallest quota, and the folder of its group; of equal quotas, that of the outer group"
+    found = [(_quota(folder), folder) for folder in _groups(root)][::-1]
+    return min(found, key=itemgetter(0), default=(math.inf, None))
+
 def cpu_quota(
     root='/', # Folder that has `proc` and `sys` in it; another one for tests
 )->float: # In cores; infinite if there is no quota
     "The smallest quota of the control groups that this process belongs to"
-    return min(map(_quota, _groups(root)), default=math.inf)
+    return _tightest(root)[0]
 
 # %% ../nbs/00b_machine.ipynb #6c898b9c
 def usable_cores(
@@ -114,7 +120,7 @@ class CoreUse(NamedTuple):
     clock:float # The moment
     busy:float # Work of all these cores, added up; None where the system does not say
     own:float # Processor time of this process, without its children
-    cores:int # Number of these cores
+    cores:float # Number of these cores; the quota where that is smaller
 
 _COLUMNS = ('user', 'nice', 'system', 'idle', 'iowait', 'irq', 'softirq', 'steal')
 _WORK = ('user', 'nice', 'system', 'irq', 'softirq', 'steal')
@@ -128,12 +134,26 @@ def _busy(root, cores):
     ticks = sum(row.get(state, 0) for row in rows for state in _WORK)
     return ticks/os.sysconf('SC_CLK_TCK') if rows else None
 
+# %% ../nbs/00b_machine.ipynb #417941db
+def _group_busy(root, folder):
+    "Seconds that the processes of a control group have worked, or None"
+    top = Path(root)/'sys/fs/cgroup'
+    apart = top.joinpath('cpuacct', *folder.relative_to(top).parts[1:])
+    words = _read(folder/'cpu.stat').split()
+    with suppress(ValueError, IndexError):
+        return int(words[words.index('usage_usec') + 1])/1e6
+    with suppress(ValueError):
+        return int(_read(folder/'cpuacct.usage') or _read(apart/'cpuacct.usage'))/1e9
+
 def core_use(
-    root='/', # Folder that has `proc` in it; another one for tests
+    root='/', # Folder that has `proc` and `sys` in it; another one for tests
 )->CoreUse:
-    "How much the cores that this process may run on have worked up to now"
-    cores = _allowed()
-    return CoreUse(time.perf_counter(), _busy(root, cores), time.process_time(), len(cores))
+    "How much the cores that this process may use have worked up to now"
+    cores, (quota, folder) = _allowed(), _tightest(root)
+    limited = quota < len(cores)
+    busy = _group_busy(root, folder) if limited else _busy(root, cores)
+    own = time.process_time()
+    return CoreUse(time.perf_counter(), busy, own, quota if limited else len(cores))
 
 # %% ../nbs/00b_machine.ipynb #f4bbd465
 def free_cores(

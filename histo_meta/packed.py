@@ -103,9 +103,11 @@ def _decode(self:PatchReader, i): return self._fit(open_patch(_Place(self.path[i
 @patch
 def _stack(self:PatchReader, f, items):
     "The pixels that `f` finds for each item"
-    if self.threads == 1: found = list(map(f, items))
+    def in_turn(items): return [f(item) for item in items]
+    if self.threads == 1: found = in_turn(items)
     else:
-        with ThreadPoolExecutor(self.threads) as pool: found = list(pool.map(f, items))
+        parts = chunked(items, n_chunks=self.threads)
+        with ThreadPoolExecutor(self.threads) as pool: found = sum(pool.map(in_turn, parts), [])
     self.resized += sum(changed for _,changed in found)
     return np.stack([pixels for pixels,_ in found])
 
@@ -116,7 +118,7 @@ def _read(self:PatchReader, rows):
     if self.file[rows[0]] < 0: return self._stack(self._decode, rows)
     found = h5_rows(self.path[rows[0]], self.row[rows])
     if found.shape[1] == self.size: return found
-    return self._stack(self._fit, map(Image.fromarray, found))
+    return self._stack(self._fit, list(map(Image.fromarray, found)))
 
 @patch
 def read(self:PatchReader,
@@ -250,18 +252,31 @@ def _is_there(work, k, block):
         f.seek(start)
         return _digest(f.read(length)) == work.digests[k].partition('-')[0]
 
-def _write_block(work, k, block, reader):
+def _missing(work, parts, bar):
+    "Numbers and blocks that an earlier job has not written"
+    for k, block in enumerate(_blocks(parts, work.size)):
+        if _is_there(work, k, block): bar.update(block.stop - block.start)
+        else: yield k, block
+
+# %% ../nbs/26_packed.ipynb #9afa8fa9
+def _read_block(readers, block):
+    "Pixels of a block, and how many of its patches were resized"
+    reader = readers[block.part.name]
     before = reader.resized
     pixels = reader.read(range(block.start, block.stop))
+    return pixels, reader.resized - before
+
+def _write_block(work, k, block, pixels, resized):
     path, start, _ = _place(work, block)
     _write_at(path, start, pixels)
-    work.digests[k:k+1] = [f'{_digest(pixels.data)}-{reader.resized - before}']
+    work.digests[k:k+1] = [f'{_digest(pixels.data)}-{resized}']
     write_text(work.notes, '\n'.join([work.job, *work.digests]) + '\n')
 
 def _write_blocks(work, parts, threads, bar):
     readers = {p.name: PatchReader(p.table, work.size, threads) for p in parts}
-    for k, block in enumerate(_blocks(parts, work.size)):
-        if not _is_there(work, k, block): _write_block(work, k, block, readers[block.part.name])
+    def read(job): return *job, *_read_block(readers, job[1])
+    for k, block, pixels, resized in read_ahead(read, _missing(work, parts, bar)):
+        _write_block(work, k, block, pixels, resized)
         bar.update(block.stop - block.start)
 
 # %% ../nbs/26_packed.ipynb #5eeae33f

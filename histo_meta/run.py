@@ -841,4 +841,5 @@ def export_run(
     "Export the model of a run to ONNX, checked on its own patches"
     run = _as_runs([run])[0]
     split = run.split.reindex(columns=[*PATCH_COLUMNS])
+    if split.path[split.split=='valid'].map(os.path.exists).any(): _held_out_patches(run)
     return export_onnx(run.folder/'bundle', out, split, int8, progress)
