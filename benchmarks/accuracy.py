@@ -10,12 +10,11 @@ import os
 import random
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torchvision
-from bench import arguments, markdown, start, write_section
+from bench import arguments, markdown, start, timed, write_section
 from fastai.data.transforms import GrandparentSplitter, Normalize, get_image_files, parent_label
 from fastai.torch_core import no_random
 from fastai.vision.all import CategoryBlock, DataBlock, Dihedral, ImageBlock
@@ -62,11 +61,6 @@ def ours(folder, arch, epochs, seed):
                         progress=False)
         valid = patch_table(folder).query('split == "valid"')
         return roc_auc_score(valid.label == 'tumor', Predictor(run.folder/'bundle').predict(valid))
-
-
-def timed(train, *args):
-    began = time.perf_counter()
-    return train(*args), time.perf_counter() - began
 
 
 def one_seed(folder, arch, epochs, seed):

@@ -54,11 +54,16 @@ def machine(patches=None):
             f'torch {torch.__version__}; {patches or patches_kind()}')
 
 
+def timed(f, *args):
+    "What `f` returns, and the seconds that it takes"
+    began = time.perf_counter()
+    return f(*args), time.perf_counter() - began
+
+
 def rate(contestant):
     "Images per second of a function that returns how many it has done, or (images, seconds)"
-    start = time.perf_counter()
-    done = contestant()
-    n, seconds = done if isinstance(done, tuple) else (done, time.perf_counter() - start)
+    done, seconds = timed(contestant)
+    n, seconds = done if isinstance(done, tuple) else (done, seconds)
     return n/seconds
 
 

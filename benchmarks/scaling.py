@@ -5,13 +5,12 @@ comes from a process of its own.
 """
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
-from bench import alone, markdown, memory_mb, start
+from bench import alone, markdown, memory_mb, start, timed
 from training import epoch
 
 from histo_meta.bundle import Predictor, save_bundle
@@ -46,11 +45,6 @@ def hashed(folder):
     n = len(patches.table)
     known = {name: [f'{i:0108x}' for i in range(n)] for name in HASH_COLUMNS}
     return replace(patches, table=patches.table.assign(**known, copy_group=range(n)))
-
-
-def timed(f):
-    began = time.perf_counter()
-    return f(), time.perf_counter() - began
 
 
 def load(folder, bundle):
