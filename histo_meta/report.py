@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['REPORT_PLOTS', 'REPORT_TABLES', 'HASH_MEANS', 'estimate_text', 'split_summary', 'RunInfo', 'TTAErrors', 'ReportData',
-           'report_data', 'score_arrays', 'temperature_summary', 'ReportPlot', 'ReportTable', 'plot_loss', 'draw_plots',
-           'table_html', 'info_sheet', 'png_uri', 'report_html', 'write_report', 'model_card']
+           'report_data', 'score_arrays', 'point_words', 'temperature_summary', 'ReportPlot', 'ReportTable',
+           'plot_loss', 'draw_plots', 'table_html', 'info_sheet', 'png_uri', 'report_html', 'write_report',
+           'model_card']
 
 # %% ../nbs/60_report.ipynb #e1311e35
 import base64
@@ -25,6 +26,7 @@ from sklearn.metrics import log_loss
 
 from .base import *
 from .files import *
+from .crossfit import *
 from .data import *
 from .intervals import check_scores
 from .metrics import *
@@ -138,13 +140,12 @@ class ReportData:
     lr_find:object=None # `LRFind` of the training
     models:dict=None # Names to probabilities (n,) of the models to compare, this one first
     comparison:pd.DataFrame=None # From `compare`, of these models
+    cross_fit:CrossFit=None # Of threshold and temperature, where they were chosen on these patches
+    no_cross_fit:str=None # Why there is none, where there should be one
 
-    @cached_property
-    def temperature(self): return _temperature(self) # What the temperature did, as a dict
-    @cached_property
-    def warnings(self): return _warnings(self) # What limits the scores, as sentences
-    @cached_property
-    def metrics(self): return _metrics(self) # Every number, as in metrics.json
+    temperature = cached_property(lambda e: _temperature(e)) # What the temperature did, as a dict
+    warnings = cached_property(lambda e: _warnings(e)) # What limits the scores, as sentences
+    metrics = cached_property(lambda e: _metrics(e)) # Every number, as in metrics.json
 
 # %% ../nbs/60_report.ipynb #0ce5747f
 def _evenly(df, most):
@@ -188,8 +189,13 @@ def report_data(
     if predictor: parts['tta'] = _tta(preds, predictor)
     if log: parts |= dict(history=log.history, lr_find=log.lr_curve)
     if models: parts['comparison'] = compare(y, models, slide)
+    if threshold is None: parts |= _cross_fit(y, raw, slide)
     return ReportData(info, preds, y, p, slide=slide, result=result, predictor=predictor,
                       models=models, **parts)
+
+def _cross_fit(y, raw, slide):
+    try: return dict(cross_fit=cross_fit(y, raw, slide))
+    except InputError as e: return dict(no_cross_fit=str(e))
 
 # %% ../nbs/60_report.ipynb #e4b3dee3
 def score_arrays(
@@ -220,6 +226,8 @@ def _metrics(e):
     "Every number of the report, as in metrics.json"
     numbers = dict(e.result.metrics, split=e.info.split['name'])
     numbers['temperature'] = e.temperature
+    numbers['cross_fit'] = e.cross_fit and cross_fit_info(e.y, e.cross_fit, e.slide)
+    numbers['no_cross_fit'] = e.no_cross_fit
     numbers['attribution'] = _attribution_numbers(e.attribution)
     numbers['tta'] = _tta_numbers(e.tta)
     numbers['info'] = asdict(e.info)
@@ -234,6 +242,16 @@ def _attribution_numbers(found):
 def _tta_numbers(tta):
     if tta is None: return None
     return dict(patches=len(tta.std), wrong=int(tta.wrong.sum()), std=float(tta.std.mean()))
+
+# %% ../nbs/60_report.ipynb #2b5d43c8
+def point_words(
+    metrics:dict, # Content of metrics.json
+)->str: # One sentence; two where the threshold was chosen on the same patches
+    "What the threshold does, on these patches and on others"
+    words, crossed = metrics['operating_point']['words'], metrics.get('cross_fit')
+    if crossed: return f'{words} {cross_fit_words(crossed)}'
+    reason = metrics.get('no_cross_fit')
+    return f'{words} Its effect on others was not estimated: {reason}.' if reason else words
 
 # %% ../nbs/60_report.ipynb #6ad892ae
 def _temperature(e):
@@ -443,8 +461,9 @@ def _draw_tta(e):
 REPORT_PLOTS += [
     ReportPlot('attribution', _EXPLANATION, 'Attribution',
         'Means over tumor patches that were found: which cells speak for tumor (Grad-CAM, where '
-        'the network has a layer for it), and how far the probability falls when a ninth of the '
-        'patch is hidden (occlusion). The frame is the centre of the patch.',
+        'the network has a layer for it; of an ensemble, in its first network), and how far the '
+        'probability falls when a ninth of the patch is hidden (occlusion). The frame is the '
+        'centre of the patch.',
         _draw_attribution, needs='attribution', wide=True),
     ReportPlot('tta', _EXPLANATION, 'Test-time augmentation',
         'A turned or mirrored patch is the same tissue. Where its eight views disagree more, '
@@ -490,14 +509,17 @@ REPORT_TABLES += [
 # %% ../nbs/60_report.ipynb #865c575c
 @theme()
 def plot_loss(
-    history:pd.DataFrame, # One row per epoch, with columns epoch, train_loss and valid_loss
+    history:pd.DataFrame, # One row per epoch: epoch, train_loss, valid_loss; member of an ensemble
     ax=None, # Matplotlib `Axes`; a new one by default
 ): # The `Axes`
     "Training and validation loss after each epoch"
     ax = get_ax(ax, (4.5, 3))
     lines = dict(train_loss=('training', 'muted'), valid_loss=('validation', 'model'))
+    members = [part for _, part in history.groupby('member')] if 'member' in history else [history]
     for column, (label, color) in lines.items():
-        ax.plot(history.epoch, history[column], 'o-', ms=4, color=COLORS[color], label=label)
+        for part in members:
+            ax.plot(part.epoch, part[column], 'o-', ms=4, color=COLORS[color],
+                    label=None if part is not members[0] else label)
     ax.set(xlabel='epoch', ylabel='cross-entropy (nats)', title='Training and validation loss')
     ax.set_ylim(0, None)
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -517,7 +539,8 @@ REPORT_PLOTS += [
         _draw_lr_find, needs='lr_find'),
     ReportPlot('loss', _TRAINING, 'Loss',
         'The loss on the training and on the validation patches after each epoch. A validation '
-        'loss that rises again is a sign of overfitting.',
+        'loss that rises again is a sign of overfitting. If labels are smoothed, it cannot '
+        'reach 0. Each network of an ensemble has lines of its own.',
         lambda e: plot_loss(e.history), needs='history')]
 REPORT_TABLES += [
     ReportTable('epochs', _TRAINING, 'Epochs', lambda e: 'Losses are in nats.',
@@ -789,7 +812,7 @@ def report_html(
     info, m = e.info, e.metrics
     return _templates('page').render(
         info=info, split=info.split_words,
-        tiles=_tiles(m), point=m['operating_point']['words'], warnings=m['warnings'],
+        tiles=_tiles(m), point=point_words(m), warnings=m['warnings'],
         chapters=_chapters(e, folder), sheet=info_sheet(e), version=__version__)
 
 def write_report(
@@ -887,5 +910,5 @@ def model_card(
     info, sheet = e.info, info_sheet(e)
     return _templates('card').render(
         info=info, model=info.model, scores=sheet['Scores'], sheet=sheet, usage=Markup(_USAGE),
-        split=info.split_words, point=e.metrics['operating_point']['words'],
+        split=info.split_words, point=point_words(e.metrics),
         warnings=e.warnings)
