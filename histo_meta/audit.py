@@ -253,7 +253,7 @@ def _some(ids):
 
 def _size_notes(sides, size):
     others = Counter(sides[sides != size].tolist())
-    if not others: return
+    if not others or set(sides) == {PATCH} and size > PATCH: return  # the usual patches, enlarged
     sizes = ', '.join(f'{n:,} of {s}x{s}' for s, n in others.most_common(3))
     differ = ': check that all have the same magnification' if sides.nunique() > 1 else ''
     yield f'{_are(others.total())} resized to {size}x{size} pixels ({sizes}){differ}'
