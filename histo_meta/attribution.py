@@ -17,11 +17,12 @@ from torch import nn
 from .base import *
 from .bundle import *
 from .data import *
+from .ensemble import Ensemble
 
 # %% ../nbs/55_attribution.ipynb #989e28d2
 def _body(model):
-    "The body of a network and its name, without wrappers around a single child"
-    name,part = '0', model[0]
+    "The body of a network and its name, without wrappers; of an ensemble, that of the first member"
+    name,part = ('0.0', model[0][0]) if isinstance(model, Ensemble) else ('0', model[0])
     children = list(part.named_children())
     while len(children) == 1:
         child,part = children[0]

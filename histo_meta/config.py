@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from . import __version__
 from .base import *
+from .ensemble import Ensemble
 from .machine import PRECISIONS
 from .weights import find_arch, is_arch
 from .readers import MAX_SIDE, MIN_SIDE
@@ -64,6 +65,25 @@ _HASH = _or_null(_text('[0-9a-f]{64}', '64 hexadecimal digits'))
 _ARCH = Rule("the name of an architecture: one of torchvision, or 'timm/' and one of timm, as "
              'installed here', lambda v: isinstance(v, str) and is_arch(v))
 
+# %% ../nbs/40a_config.ipynb #f4972884
+_FLAG = Rule('true or false', lambda v: type(v) is bool)
+
+def _is_words(v):
+    few = isinstance(v, list) and len(v) <= 20
+    return few and all(isinstance(t, str) and re.fullmatch(r'[^\W\d]\w{0,39}', t, re.A) for t in v)
+
+_RECIPE = _or_null(_nested(
+    pretrained=_FLAG,
+    epochs=_whole(1, 10_000),  # at most so many, if there were minutes
+    minutes=_or_null(_number(0, 1e5)),  # time for the training; null: no limit
+    lr=_or_null(_number(1e-9, 100)),  # the highest; null before it was found
+    lr_mult=_number(1e-3, 1e6),
+    bs=_whole(2, 65_536),
+    smoothing=_number(0, .9),
+    ema=_number(0, 1),
+    augment=Rule('up to 20 names of transforms', _is_words),
+    seed=_whole(0, 2**32 - 1)))
+
 # %% ../nbs/40a_config.ipynb #e854d9df
 def versions()->dict: # Name to version number
     "The versions of the libraries that decide what a model computes"
@@ -84,6 +104,7 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = .01, 100
 CONFIG_RULES = dict(
     format=Rule(repr(BUNDLE_FORMAT), lambda v: v == BUNDLE_FORMAT),
     arch=_ARCH,
+    members=_whole(1, 20),  # networks of this architecture; more than one: an ensemble
     vocab=Rule(f'the classes {VOCAB}, in this order', lambda v: v == VOCAB),
     size=_whole(MIN_SIDE, MAX_SIDE),  # pixels along the side of a patch
     mpp=_number(.001, 1000),  # microns per pixel
@@ -91,15 +112,17 @@ CONFIG_RULES = dict(
     std=_numbers(3, .001, 2),
     enhance=_or_null(_nested(contrast=_number(0, 100), brightness=_number(-10, 10))),
     temperature=_number(MIN_TEMPERATURE, MAX_TEMPERATURE),  # the outputs are divided by it
+    threshold=_or_null(_number(0, 1)),  # tumor from this probability on: 99% sensitivity
     versions=Rule('names of libraries and their versions, as text', _is_versions),
     precision=_or_null(Rule(f'one of {", ".join(PRECISIONS)}', lambda v: v in PRECISIONS)),
     compile=_or_null(Rule('true or false', lambda v: type(v) is bool)),
+    recipe=_RECIPE,  # how it was trained
     images=_or_null(_nested(side=_whole(1, MAX_SIDE), mean=_numbers(4, -255, 255),
                             std=_numbers(4, 0, 255))),
     split_hash=_HASH,  # of split.csv, the patches that the model was trained on
     hash=_HASH)  # of everything else; null for a model that was not saved
 
-_OPTIONAL = {'precision', 'compile', 'images', 'split_hash'}  # null if they are missing
+_OPTIONAL = {'threshold', 'precision', 'compile', 'recipe', 'images', 'split_hash'}  # or null
 
 # %% ../nbs/40a_config.ipynb #be4d5012
 def _short(value): return one_line(reprlib.repr(value))
@@ -152,8 +175,10 @@ def _check_keys(config, where):
 # %% ../nbs/40a_config.ipynb #095b6b16
 def build_model(
     arch:str, # As for `find_arch`: a torchvision model, or 'timm/NAME'
+    members:int=1, # Number of networks; more than one make an `Ensemble`
 )->torch.nn.Module: # A network with two outputs and random weights
     "The network that `patch_learner` makes of `arch`"
+    if members > 1: return Ensemble(build_model(arch) for _ in range(members))
     found = find_arch(arch)
     with no_random(), warnings.catch_warnings(action='ignore'):  # torchvision's, about fastai
         n = len(VOCAB)
@@ -170,19 +195,20 @@ class _NumbersOnCPU(TorchFunctionMode):
         if func in (torch.arange, torch.tensor): kwargs = dict(device='cpu') | kwargs
         return func(*args, **kwargs)
 
-def _build_on_meta(arch):
+def _build_on_meta(*network):
     try:
-        with torch.device('meta'): return build_model(arch)
+        with torch.device('meta'): return build_model(*network)
     except NotImplementedError:  # torchvision's RegNets read tensors while they are built
-        with torch.device('meta'), _NumbersOnCPU(): return build_model(arch).to('meta')
+        with torch.device('meta'), _NumbersOnCPU(): return build_model(*network).to('meta')
 
 # %% ../nbs/40a_config.ipynb #92464a17
 def meta_model(
     arch:str, # As for `find_arch`
+    members:int=1, # As for `build_model`
 )->torch.nn.Module: # In evaluation mode, with weights that have a shape but no data
     "The network of `build_model` without its weights, or an `InputError`"
     find_arch(arch)
-    try: model = _build_on_meta(arch)
+    try: model = _build_on_meta(arch, members)
     except Exception as e:  # every architecture has a way of its own to refuse
         raise InputError(f'fastai cannot put its last layers on {arch}{_reason(e)}; '
                          'choose another --arch') from e
@@ -199,10 +225,11 @@ def _reason(e):
 def check_arch(
     arch:str, # As for `find_arch`
     size:int=PATCH, # Pixels along the side of a patch
+    members:int=1, # As for `build_model`
 ):
-    "Raise an `InputError` unless `arch` exists and takes patches of this size"
+    "Raise an `InputError` unless `arch` exists, takes patches of this size and fits a bundle"
     size = check_number('size', size, MIN_SIDE, MAX_SIDE)
-    model = meta_model(arch)
+    model = meta_model(arch, members)
     x = torch.empty(2, 3, size, size, device='meta')
     try:
         with torch.inference_mode(): model(x)

@@ -71,12 +71,14 @@ def embeddings(
     table:pd.DataFrame, # A patch table
 )->np.ndarray: # (n, features) float32, in the order of the table
     "The output of the network's body for each patch, averaged over the cells"
-    def pooled(x):
-        out = predictor.model[0](predictor.inputs(x)).float()
-        if out.ndim == 4: out = out.mean((2, 3))
-        return out.cpu().numpy()
+    def pooled(body, x):
+        out = body(x).float()
+        return out.mean((2, 3)) if out.ndim == 4 else out
+    def features(x):  # the members of an ensemble side by side
+        inputs = predictor.inputs(x)
+        return torch.cat([pooled(net[0], inputs) for net in predictor.networks], 1).cpu().numpy()
     with torch.inference_mode():
-        return np.concatenate([pooled(x) for x in predictor.batches(table)])
+        return np.concatenate([features(x) for x in predictor.batches(table)])
 
 # %% ../nbs/56_uncertainty.ipynb #5bf7186a
 class Neighbors(NamedTuple):
