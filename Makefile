@@ -3,6 +3,7 @@
 # make check  is everything in step: notebooks, package, README, imports, docs
 # make real   the tests that need real data, below $HISTO_META_DATA
 # make fuzz   mutated files for every reader, FUZZ_SECONDS each (60 by default)
+# make reference  trainings on real patches: from ImageNet weights and from scratch in an hour each, and an ensemble
 # make bench  how fast everything is on this machine, into benchmarks/RESULTS.md; use a machine that does nothing else
 # make docs   the documentation site, in _docs
 PYTHON ?= python3
@@ -13,13 +14,17 @@ RUN = PATH="$(BIN):$$PATH"
 # One thread a process: two test notebooks run at once, and threads that wait for each other cost more than they give.
 TEST = $(RUN) OMP_NUM_THREADS=1 nbdev_test
 
-.PHONY: demo test check real fuzz bench docs refresh clean
+ENSEMBLE_MINUTES ?= 180
+# train on pcam/train, evaluate on pcam/valid, which has other slides: $(1) minutes, $(2) flags, $(3) name
+REFERENCE = $(RUN) sh -c 'histo_train "$$HISTO_META_DATA/pcam/train" --valid 0.05 --minutes $(1) $(2) --out runs/reference/$(3) && histo_evaluate runs/reference/$(3) "$$HISTO_META_DATA/pcam/valid" --tta'
+
+.PHONY: demo test check real reference fuzz bench docs refresh clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: $(VENV)/bin/python settings.ini setup.py pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[weights]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python settings.ini setup.py pyproject.toml
@@ -29,7 +34,7 @@ $(VENV)/.dev: $(VENV)/bin/python settings.ini setup.py pyproject.toml
 demo: $(VENV)/.runtime
 	@test -d data/sample || $(BIN)/histo_sample data/sample
 	@rm -rf runs/demo
-	$(BIN)/histo_train data/sample --scratch --arch resnet18 --epochs 12 --bs 32 --lr 0.002 --valid 0.2 --out runs/demo
+	$(BIN)/histo_train data/sample --minutes 4 --valid 0.2 --out runs/demo
 
 test: $(VENV)/.dev
 	$(TEST) --timing
@@ -40,6 +45,13 @@ check: $(VENV)/.dev
 real: $(VENV)/.dev
 	@test -d "$$HISTO_META_DATA" || { echo 'make real: HISTO_META_DATA names no folder; set it to the folder with the real data'; exit 2; }
 	grep -rl --include='*.ipynb' '#| real' nbs | sort | $(RUN) xargs -P 2 -I NB sh -c 'OMP_NUM_THREADS=1 nbdev_test --path NB --flags real && echo NB'
+
+reference: $(VENV)/.dev
+	@test -d "$$HISTO_META_DATA/pcam" || { echo 'make reference: no folder pcam in HISTO_META_DATA; set it to the folder with the real data'; exit 2; }
+	@rm -rf runs/reference
+	$(call REFERENCE,60,,weights)
+	$(call REFERENCE,60,--scratch,scratch)
+	$(call REFERENCE,$(ENSEMBLE_MINUTES),--seeds 3,ensemble)
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'

@@ -44,19 +44,31 @@ def histo_pack(
     return str(find_patches(pack_patches(data, dest, size, threads, skip, progress=True)))
 
 # %% ../nbs/90_cli.ipynb #044fcc5f
+def _split_names(text):
+    "The names in a list with commas; of 'none', no names"
+    if text is None: return None
+    return [] if text == 'none' else [name.strip() for name in text.split(',')]
+
 @as_command
 def histo_train(
     data:str, # Folder with labelled patches: Kaggle's, class folders, or PCam HDF5
     out:str=None, # New folder for the run, such as runs/first
-    arch:str='resnet34', # A torchvision model, or timm/NAME
-    epochs:int=5, # Passes over the data in which all layers learn
-    lr:float=None, # Highest learning rate; the suggestion of the learning rate finder by default
-    bs:int=64, # Patches in a mini-batch
-    size:int=96, # Pixels along the side that patches are resized to
+    minutes:float=None, # Time for all of it, from reading to the report; no limit by default
+    recipe:str='auto', # auto, or a run whose settings to use again
+    scratch:bool=False, # Train from scratch, even where there are ImageNet weights
+    seeds:int=None, # Networks to train, each with a seed of its own, for an ensemble
+    arch:str=None, # A torchvision model, timm/NAME or p4m_resnet8; by default the recipe decides
+    size:int=None, # Pixels along the side that patches are resized to
+    epochs:int=None, # Passes over the data; at most so many, with --minutes
+    lr:float=None, # Highest learning rate; by default from the recipe, or from the finder
+    lr_mult:float=None, # With ImageNet weights, the first layers learn at lr/lr_mult
+    bs:int=None, # Patches in a mini-batch
+    augment:str=None, # Data augmentation: some of dihedral,stain,color,cutout,zoom, or none
+    smoothing:float=None, # Label smoothing, 0..0.9
+    ema:float=None, # Decay of an average of the weights, 0..1; 0 for none
     valid:float=0.1, # Proportion of the patches to hold out, 0..1
     split:str='auto', # auto, random, slide or folder
     seed:int=42, # Decides split, initialisation and order
-    scratch:bool=False, # Train from scratch instead of from ImageNet weights
     workers:int=None, # Processes that read: one per core, up to 8; none for packs and kept pixels
     skip:bool=False, # Leave out patches that cannot be read
     files:bool=False, # Open the image files in every epoch, and keep no pixels
@@ -68,10 +80,12 @@ def histo_train(
     from histo_meta.core import shared_cores
     from histo_meta.run import run_summary, train_run
     with shared_cores() as cbs:
-        run = train_run(data, out, split, skip, workers, files=files, arch=arch, epochs=epochs,
-                        lr=lr, bs=bs, size=size, valid_pct=valid, seed=seed,
-                        cbs=None if compile else cbs,  # it would be compiled for each number
-                        pretrained=not scratch, precision=precision, compile=compile)
+        run = train_run(data, out, split, skip, workers, files=files, recipe=recipe,
+                        minutes=minutes, pretrained=False if scratch else None, members=seeds,
+                        arch=arch, size=size, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
+                        augment=_split_names(augment), smoothing=smoothing, ema=ema,
+                        valid_pct=valid, seed=seed, precision=precision, compile=compile,
+                        cbs=None if compile else cbs)  # it would be compiled for each number
     return run_summary(run.folder)
 
 # %% ../nbs/90_cli.ipynb #d614f4fa

@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
-           'write_training', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run', 'run_point',
-           'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run',
-           'export_run']
+           'write_training', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run', 'run_recipe',
+           'run_point', 'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission',
+           'predict_run', 'export_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
-import hashlib, os, shutil
+import hashlib, math, os, shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date
 from inspect import signature
 from pathlib import Path
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -39,8 +40,11 @@ from .machine import check_compiler, find_precision
 from .metrics import *
 from .packed import *
 from .readers import read_rows
+from .recipe import Recipe, auto_recipe, step_seconds
 from .report import *
+from .schedule import is_training
 from .splits import *
+from .transforms import Enhance, Zoom, augmentations
 
 # %% ../nbs/65_run.ipynb #5068c150
 class Run:
@@ -131,7 +135,7 @@ def _curve(found):
     "The `LRFind` in training.json, or None"
     if found is None: return None
     lrs, losses = np.array([found['lrs'], found['losses']], float)
-    return LRFind(found['lr'], lrs, losses)
+    return LRFind(found['lr'], lrs, losses, found.get('falls', True))
 
 def _training(folder):
     path = Path(folder)/'training.json'
@@ -215,7 +219,7 @@ def run_summary(
         f"AUC {estimate_text(m['auc'])} on {m['n']:,} patches{slides}, "
         f"{m['events']:,} of them tumor",
         RunInfo(**m['info']).split_words,
-        m['operating_point']['words'],
+        point_words(m),
         f"report: {Path(folder)/'report.html'}",
         *(f'note: {warning}' for warning in m['warnings'])])
 
@@ -289,7 +293,8 @@ def _model_info(learn, config, name):
         weights='pretrained on ImageNet' if learn.pretrained else 'from scratch',
         size=config['size'],
         mpp=config['mpp'],
-        parameters=sum(p.numel() for p in learn.model.parameters()),
+        members=config['members'],
+        parameters=sum(p.numel() for p in whole_model(learn).parameters()),
         bs=learn.dls.bs,
         precision=config['precision'],
         compile=config['compile'],
@@ -320,7 +325,15 @@ def run_info(
         model=_model_info(learn, config, name),
         versions=config['versions'] | dict(made=date.today().isoformat()),
         hashes=dict(bundle=config.get('hash'), split=config.get('split_hash')),
-        notes=learn.dls.patches.notes)
+        notes=[*learn.dls.patches.notes, *_epoch_notes(learn)])
+
+def _epoch_notes(learn):
+    "A sentence about the choice of the epochs, if an earlier one than the last was chosen"
+    epochs = learn.training_log.best_epochs
+    if all(best in (None, last) for best, last in epochs): return []
+    chosen = ' and '.join(f'epoch {best or last} of {last}' for best, last in epochs)
+    return [f'the weights are those of {chosen}, which had the highest AUC on the held-out '
+            'patches; so the scores on these are a little optimistic']
 
 # %% ../nbs/65_run.ipynb #863d4d05
 def split_csv(
@@ -370,6 +383,11 @@ def _temperature(table, raw):
     except InputError: return 1.
     return float(np.clip(found, MIN_TEMPERATURE, MAX_TEMPERATURE))
 
+def _threshold(preds):
+    "The threshold for 99% sensitivity on labelled patches; None if they are of one class"
+    y, p, _ = score_arrays(preds)
+    return operating_point(y, p, n_boot=0).threshold if 0 < y.sum() < len(y) else None
+
 def _final_info(run, predictor, preds):
     "The `RunInfo` of an evaluated run: of its training, with temperature and hashes"
     info, temperature = run.training.info, predictor.config['temperature']
@@ -407,7 +425,10 @@ def finish_run(
     uncalibrated = _PixelPredictor(bundle, device, pixels).calibrated(1.)
     logits = uncalibrated.predict_logits(valid, num_workers, progress)
     raw = uncalibrated.probs(logits)
-    update_bundle(bundle, temperature=_temperature(valid, raw))
+    temperature = _temperature(valid, raw)
+    p = uncalibrated.calibrated(temperature).probs(logits)
+    threshold = _threshold(predictions_table(valid, p))
+    update_bundle(bundle, temperature=temperature, threshold=threshold)
     predictor = _PixelPredictor(bundle, device, pixels)
     preds = predictions_table(valid, predictor.probs(logits))
     data = report_data(preds, _final_info(run, predictor, preds), raw, predictor=predictor,
@@ -510,9 +531,8 @@ class EpochLines(Callback):
     def after_cancel_train(self): self.bar.close()
     def after_cancel_fit(self): self.bar.close()
     def after_epoch(self):
-        busy = hasattr(self.learn, 'lr_finder') or hasattr(self.learn, 'gather_preds')
         history = self.learn.training_log.history
-        if not busy and len(history): say(_epoch_line(history.iloc[-1]))
+        if is_training(self.learn) and len(history): say(_epoch_line(history.iloc[-1]))
 
 def _epoch_line(row):
     values = {k: f'{v:.4g}' if isinstance(v, float) else v for k,v in row.items()}
@@ -526,7 +546,8 @@ class KeepEpochs(Callback):
     def before_fit(self):
         (self.folder/'checkpoint').mkdir(exist_ok=True)
         learner_config(self.learn)  # a configuration that no bundle can have is refused now
-        needed = 3*sum(v.nbytes for v in self.model.state_dict().values()) + 2**26
+        networks = len(self.learn.training_log.finished or []) + 1
+        needed = 3*networks*sum(v.nbytes for v in self.learn.model.state_dict().values()) + 2**26
         free = shutil.disk_usage(self.folder).free
         if free >= needed: return
         raise InputError(f'{self.folder}: {free/2**20:,.0f} MB are free, and the run needs about '
@@ -542,20 +563,20 @@ class KeepEpochs(Callback):
 # %% ../nbs/65_run.ipynb #3037f9c3
 def _passes(settings):
     "How often a training reads each patch"
-    return settings['epochs'] + settings['pretrained'] + (settings['lr'] is None)
+    return settings['members']*settings['epochs'] + (settings['lr'] is None)
 
 @contextmanager
 def _pixels(found, folder, files, progress, settings):
     "Yield the patches, and a function that keeps their pixels, or None"
-    n, size = len(found), settings['size']
+    n, side = len(found), patch_side(found.table, settings['size'])
     if files or in_place(found.table): yield found, None
-    elif why := why_not_kept(n, folder, size, _passes(settings)):
+    elif why := why_not_kept(n, folder, side, _passes(settings)):
         if progress: say(f'training straight from the image files: {why}')
         yield found, None
     else:
-        if progress: say(f'keeping the pixels of {n:,} patches ({pixels_mb(n, size):,.0f} MB) in '
+        if progress: say(f'keeping the pixels of {n:,} patches ({pixels_mb(n, side):,.0f} MB) in '
                          f'{folder} while it trains; --files reads the image files instead')
-        with kept_pixels(found, folder, size) as (found, keep): yield found, keep
+        with kept_pixels(found, folder, settings['size']) as kept: yield kept
 
 # %% ../nbs/65_run.ipynb #54c1206b
 def train_run(
@@ -567,27 +588,104 @@ def train_run(
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
     files:bool=False, # Open the image files in every epoch, and keep no pixels
-    **kwargs, # Passed on to `train_learner`: epochs, lr, arch, pretrained, bs, size, seed, …
+    recipe='auto', # 'auto', or a run whose recipe is used again; see `auto_recipe`
+    minutes:float=None, # Time for all of it, from reading to the report; no limit by default
+    **kwargs, # Arguments of `train_learner`, as arch, epochs or seed; they override the recipe
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
-    check_split(split)
-    settings = signature(train_learner).bind(data, **kwargs)  # unknown names are an error here
-    settings.apply_defaults()
-    check_settings(**settings.arguments | dict(num_workers=num_workers))
-    arch, size = (settings.arguments[k] for k in ('arch', 'size'))
-    check_arch(arch, size)
+    began, kwargs = perf_counter(), _given(kwargs)
+    _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
+    inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
     _check_unfinished(out)
     place = _check_place(**kwargs)
     found = drop_unlabelled_test(find_patches(data))
+    recipe = _find_recipe(recipe, found, minutes, kwargs)
+    settings = inputs | kwargs | recipe.arguments
+    _check_network(recipe)
     with (claim_folder(out) as out, _note_kept(out),
-          _pixels(found, out, files, progress, settings.arguments) as (found, keep)):
-        patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
+          _pixels(found, out, files, progress, settings) as (found, keep)):
+        patches = _read(found, keep, skip, settings['size'], progress)
         lines = [EpochLines()] if progress else []
-        kwargs['cbs'] = [KeepEpochs(out), *lines, *L(settings.arguments['cbs'])]
-        if progress: say(place)
+        settings['cbs'] = [KeepEpochs(out), *lines, *L(kwargs.get('cbs'))]
+        if progress: say(recipe, place)
+        report = _report_seconds(recipe, found, kwargs) if minutes else 0
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
-                              **kwargs)
+                              minutes=_training_minutes(minutes, began, report), **settings)
         return _save(learn, out, n_boot, num_workers, progress)
+
+# %% ../nbs/65_run.ipynb #283628bc
+def _read(found, keep, skip, size, progress):
+    "Read all patches; what was kept is not used if patches of several sizes would be resized twice"
+    patches = read_patches(found, skip, size=size, progress=progress, keep=keep)
+    if keep is None or keep.exact: return patches
+    if progress: say('training straight from the image files: they have different sizes')
+    return replace(patches, table=patches.table.drop(columns=['packed', 'packed_row']))
+
+def _check_arguments(data, split, kwargs, **numbers):
+    "Raise an `InputError` if an argument is wrong; done before anything is read"
+    signature(train_learner).bind(data, **kwargs)  # unknown names are an error here
+    check_split(split)
+    check_settings(**kwargs, **numbers)
+    if 'augment' in kwargs: augmentations(kwargs['augment'])
+    if 'arch' in kwargs: check_arch(kwargs['arch'], kwargs.get('size', PATCH))
+
+# %% ../nbs/65_run.ipynb #88211243
+def _find_recipe(recipe, patches, minutes, kwargs):
+    "The recipe of a training; `recipe`: 'auto' or a run, `kwargs`: of `train_learner`"
+    parts = {k: kwargs.get(k) for k in Recipe.__dataclass_fields__}
+    if recipe != 'auto': return replace(run_recipe(recipe), **_given(parts))
+    n = len(patches) - _held_out_count(patches, kwargs)
+    return auto_recipe(n, minutes, **_place(kwargs), **parts)
+
+def _held_out_count(patches, kwargs):
+    "How many patches will be held out, about"
+    known = (patches.table.split == 'valid').sum()
+    return known or round(len(patches)*kwargs.get('valid_pct', .1))
+
+def _given(parts): return {k: v for k,v in parts.items() if v is not None}
+def _place(kwargs): return {k: kwargs[k] for k in ('precision', 'device') if k in kwargs}
+
+def _check_network(recipe):
+    "Raise an `InputError` unless the network takes patches of each size that it will see"
+    zooms = [t for t in augmentations(list(recipe.augment)) if isinstance(t, Zoom)]
+    sides = {recipe.size, *(f(zoom.sides(recipe.size)) for zoom in zooms for f in (min, max))}
+    for side in sorted(sides): check_arch(recipe.arch, side, recipe.members)
+
+# %% ../nbs/65_run.ipynb #e8e1c794
+def run_recipe(
+    run, # A `Run` or its folder
+)->Recipe:
+    "How a run was trained"
+    config = _as_run(run).config
+    if config['recipe'] is None:
+        raise InputError(f'{run} does not say how it was trained; choose another --recipe')
+    parts = {k: v for k,v in config['recipe'].items() if k in Recipe.__dataclass_fields__}
+    return Recipe(**parts | {k: config[k] for k in ('arch', 'size', 'members')})
+
+def _as_run(run): return run if isinstance(run, Run) else Run(run)
+
+def _run_inputs(run, kwargs):
+    "How the patches of a run were prepared, unless `kwargs` name another network"
+    config = _as_run(run).config
+    enhance = config['enhance'] and Enhance(**config['enhance'])
+    return dict(enhance=enhance) | ({} if 'arch' in kwargs else
+                                    dict(stats=(config['mean'], config['std'])))
+
+# %% ../nbs/65_run.ipynb #5e08bec7
+def _report_seconds(recipe, patches, kwargs):
+    "Seconds that the evaluation and the report will take, about"
+    bs = max(2, min(recipe.bs, len(patches)))
+    step = step_seconds(recipe.arch, recipe.size, bs, **_place(kwargs))
+    return 30 + recipe.members*_held_out_count(patches, kwargs)*step/bs/2
+
+def _training_minutes(minutes, began, report):
+    "The time for the training; `began`: when the job began, `report`: seconds to keep back"
+    if minutes is None: return None
+    left = minutes - (perf_counter() - began + report)/60
+    if left > .05: return left
+    needed = math.ceil(minutes - left + 1)
+    raise InputError(f'--minutes is {minutes:g}, and they are over before the training begins; '
+                     f'give {needed} or more')
 
 # %% ../nbs/65_run.ipynb #c8c5bdcf
 def _check_unfinished(folder):
@@ -713,7 +811,7 @@ def _evaluate(info, point, models, patches, num_workers, progress, n_boot):
 
 def _as_runs(runs):
     "Runs from folders; their names must differ, to tell them apart in plots and tables"
-    runs = [r if isinstance(r, Run) else Run(r) for r in runs]
+    runs = [_as_run(r) for r in runs]
     names = [r.folder.name for r in runs]
     if len(set(names)) == len(names): return runs
     raise InputError(f'two of the runs have the same name ({", ".join(names)}); rename a folder')
@@ -725,7 +823,7 @@ def _promote(folder):
     if last is None or _is_bundle(folder/'bundle'): return
     place, epoch = last
     info, lr_curve = _training(place)
-    note = f'the training was interrupted: this is the model after epoch {epoch}'
+    note = f'the training was interrupted: {_so_far(place, epoch)}'
     info = replace(info, notes=[*info.notes, note])
     write_json(folder/'training.json', dict(info=asdict(info), lr_curve=lr_curve))
     write_text(folder/'history.csv', (place/'history.csv').read_text())
@@ -742,6 +840,14 @@ def _finish(run, n_boot, num_workers, progress):
         if not run.evaluated: return finish_run(run, n_boot, num_workers, progress)
     raise InputError(f'{folder} is evaluated already: {run.report}; name other data to evaluate it '
                      'on')
+
+# %% ../nbs/65_run.ipynb #5fe83b7c
+def _so_far(place, epoch):
+    "What the bundle of an epoch holds"
+    history = _table(place/'history.csv', ['epoch'])
+    done = int(history.member.max()) - 1 if 'member' in history else 0
+    if not done: return f'this is the model after epoch {epoch}'
+    return f'{done} network{"s were" if done > 1 else " was"} finished before epoch {epoch}'
 
 # %% ../nbs/65_run.ipynb #e344bc3b
 def submission_ids(
