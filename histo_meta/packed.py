@@ -574,7 +574,7 @@ class _Keeper:
         self.start = _new_x(path, n, side)
 
     def __call__(self, position, img):
-        self.exact &= self.side in (img.width, self.size)
+        if self.side not in (img.width, self.size): self.exact = False  # threads may meet here
         pixels = np.asarray(resize_image(img, self.side))
         start = self.start + position*pixels.nbytes
         with as_input_error(self.path): _write_at(self.path, start, pixels)

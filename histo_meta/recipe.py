@@ -20,6 +20,7 @@ from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import default_device, no_random
 from fastcore.basics import patch
+from fastcore.foundation import L
 
 # %% ../nbs/41_recipe.ipynb #d1a913a3
 from .base import PATCH, InputError, say
@@ -47,9 +48,8 @@ class Recipe:
     members:int=1 # Networks; 2 or more make an ensemble
 
     def __post_init__(self):
-        whole = isinstance(self.augment, (bool, str))
-        names = augment_names(self.augment) if whole else self.augment
-        object.__setattr__(self, 'augment', tuple(names))
+        wanted = 'dihedral' if self.augment is True else self.augment
+        object.__setattr__(self, 'augment', tuple(L(wanted or None)))
 
     @property
     def arguments(self)->dict: return asdict(self) | dict(augment=list(self.augment))
