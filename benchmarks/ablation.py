@@ -192,7 +192,7 @@ class CentrePool(nn.Module):
 
 class Streams(nn.Module):
     "A network that looks at the whole patch, and another that looks at the enlarged middle"
-    def __init__(self, body): 
+    def __init__(self, body):
         super().__init__()
         self.whole, self.middle = body, copy.deepcopy(body)
 
@@ -417,13 +417,15 @@ class FewSteps(Callback):
         if not self.left: raise CancelFitException
 
 
-def minutes(table, s, steps=8):
+def minutes(table, s, keep):
     "How long a training would take on this machine, from a few steps of it"
-    learn = make_learner(table, replace(s, pretext=0, teacher=''))
+    steps = 31 if 'zoom' in s.augment.split() else 9  # of different sizes, or all the same
+    learn = make_learner(table, replace(s, pretext=0))
+    if s.teacher: learn.add_cb(Taught(teachers(s, keep, learn.dls.device)))
     learn.add_cbs([FewSteps(steps), Stopwatch()])
     with no_random(0): fit(learn, replace(s, frozen=0))
     epochs = s.epochs + s.frozen + 2*s.pretext  # a pretext looks at two views
-    return epochs*len(learn.dls.train)*np.median(learn.stopwatch.seconds[1:])/60
+    return epochs*len(learn.dls.train)*np.mean(learn.stopwatch.seconds[1:])/60
 
 
 def known():
@@ -440,9 +442,9 @@ def write(row, path=RESULTS):
         writer.writerow(row)
 
 
-def measure_costs(table, names):
-    for name in (name for name in names if not ENTRIES[name].teacher):
-        row = dict(entry=name, minutes=f'{minutes(table, ENTRIES[name]):.1f}')
+def measure_costs(table, names, keep):
+    for name in names:
+        row = dict(entry=name, minutes=f'{minutes(table, ENTRIES[name], keep):.1f}')
         write(row, COSTS)
         print(row, flush=True)
 
@@ -463,8 +465,8 @@ def main():
         pack = Path(args.pack or f'{tmp}/pcam')
         if not pack.exists(): pack_patches(Path(os.environ['HISTO_META_DATA'])/'pcam', pack)
         table = packed_table(pack)
-        if args.cost: return measure_costs(table, names)
         keep = args.keep or Path(tmp)
+        if args.cost: return measure_costs(table, names, keep)
         for seed in args.seeds:
             for name in names:
                 if (name, str(seed)) in known(): continue
