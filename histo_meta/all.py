@@ -8,7 +8,7 @@ from .tissue import *
 from .sample import *
 from .readers import *
 from .data import *
-from .audit import *
+from .scan import *
 from .transforms import *
 from .packed import *
 from .ensemble import *

@@ -38,7 +38,7 @@ from torch.amp import GradScaler
 
 # %% ../nbs/30_core.ipynb #5e57baf4
 from . import stain
-from .audit import check_patches
+from .scan import check_patches
 from .base import COLORS, PATCH, VOCAB, InputError
 from .base import check_number, get_ax, plain_log_ticks, theme
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch

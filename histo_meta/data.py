@@ -62,7 +62,7 @@ def new_table(
 
 # %% ../nbs/20_data.ipynb #d14ee9d9
 class ImageStats(NamedTuple):
-    "What the images of a data set look like; see [audit](21_audit.ipynb)"
+    "What the images of a data set look like; see [scan](21_scan.ipynb)"
     side:int # Pixels along the side of most images
     mean:tuple # Mean over the patches of brightness, red-green, blue-green and sharpness
     std:tuple # Their standard deviations over the patches

@@ -27,7 +27,7 @@ from fasttransform import Transform
 from PIL import Image
 
 # %% ../nbs/26_packed.ipynb #dc8902ee
-from .audit import check_patches
+from .scan import check_patches
 from .base import PATCH, SPLITS, InputError, as_input_error
 from .base import check_number, progress_bar, say
 from .machine import default_num_workers, reading_threads

@@ -28,7 +28,7 @@ from fastcore.basics import patch
 from fastcore.foundation import L
 
 # %% ../nbs/65_run.ipynb #a8a8a5cd
-from .audit import *
+from .scan import *
 from .base import *
 from .bundle import *
 from .config import *

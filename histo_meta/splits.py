@@ -16,7 +16,7 @@ import pandas as pd
 from fastai.data.transforms import RandomSplitter
 from fastai.torch_core import no_random
 
-from .audit import HASH_COLUMNS, duplicate_groups, scan_patches
+from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
 from .base import VOCAB, InputError, check_number
 from .data import PatchSet, to_split
 

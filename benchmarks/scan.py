@@ -1,4 +1,4 @@
-"How long an audit takes, and how much memory: python benchmarks/audit.py [NUMBER OF PATCHES ...]"
+"How long a scan takes, and how much memory: python benchmarks/scan.py [NUMBER OF PATCHES ...]"
 import os
 import resource
 import subprocess
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from histo_meta.audit import _blocks, duplicate_groups, find_copies, perceptual_hash, pixel_hash
-from histo_meta.audit import scan_patches
+from histo_meta.scan import _blocks, duplicate_groups, find_copies, perceptual_hash, pixel_hash
+from histo_meta.scan import scan_patches
 from histo_meta.data import patch_images, patch_table
 from histo_meta.sample import make_sample
 
