@@ -12,7 +12,6 @@ __all__ = ['FALLBACK_LR', 'read_patch_image', 'PatchBlock', 'patch_block', 'patc
 import signal, threading, traceback, warnings
 from contextlib import contextmanager, nullcontext, suppress
 from copy import deepcopy
-from functools import partial
 from time import perf_counter, sleep
 from typing import NamedTuple
 
@@ -38,7 +37,6 @@ from torch.amp import GradScaler
 
 # %% ../nbs/30_core.ipynb #5e57baf4
 from . import stain
-from .scan import check_patches
 from .base import COLORS, PATCH, VOCAB, InputError
 from .base import check_number, get_ax, plain_log_ticks, theme
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
@@ -48,6 +46,7 @@ from .machine import THREADS_GIVEN, check_compiler, compute_threads, core_use
 from .machine import find_precision, free_cores, usable_cores
 from .packed import PatchDL, ResizePatch, ResizeTrainingPatch, patch_side
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
+from .scan import check_patches
 from .schedule import BestEpoch, Deadline, WeightAverage, is_training
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
 from .splits import auto_split, drop_unlabelled_test, has_hashes, split_patches
@@ -284,11 +283,12 @@ class _CastOnce:
 # %% ../nbs/30_core.ipynb #f986d2ba
 class TrainingPrecision(MixedPrecision):
     "Train in a precision of your choice, validate in float32"
+    resumes = 'scaling',
     def __init__(self,
         dtype:str, # 'float32', 'bfloat16' or 'float16'
         compile:bool=False, # Compile the network for training with `torch.compile`
     ):
-        self.dtype, self.compile, self.net = dtype, compile, None
+        self.dtype, self.compile, self.net, self.kept = dtype, compile, None, None
 
     def before_fit(self): self.scaler, self.scales = None, L()
 
@@ -296,6 +296,8 @@ class TrainingPrecision(MixedPrecision):
         find_precision(self.dtype, self.dls.device)  # a prediction runs on any device
         scaled = self.dtype == 'float16'
         if self.scaler is None: self.scaler = GradScaler('cuda', enabled=scaled)
+        if self.kept: self.scaler.load_state_dict(self.kept)
+        self.kept = None
 
     def before_batch(self):
         if not self.training: return
@@ -308,6 +310,8 @@ class TrainingPrecision(MixedPrecision):
         self.net = self.scaler = None
         self.model.__dict__.pop('forward', None)
     def __getstate__(self): return self.__dict__ | dict(net=None, scaler=None)
+    scaling = property(lambda self: self.scaler and self.scaler.state_dict(),
+                       lambda self, state: setattr(self, 'kept', state))
 
 # %% ../nbs/30_core.ipynb #ce754665
 class ShareCores(Callback):
@@ -348,7 +352,7 @@ class LRFind(NamedTuple):
 # %% ../nbs/30_core.ipynb #57013673
 class TrainingLog(Callback):
     "The epochs of all training phases, and the learning rate; available as `learn.training_log`"
-    order = 70
+    order, resumes = 70, ('so_far',)
     def __init__(self):
         self.history = pd.DataFrame() # A row for each epoch, with losses, metrics and seconds
         self.lr_curve = None # `LRFind`, once `lr_find` has run
@@ -370,6 +374,24 @@ class TrainingLog(Callback):
         row = dict(epoch=len(self.history)+1, **member, layers=self.phase, **values,
                    seconds=perf_counter() - self.start)
         self.history = pd.concat([self.history, pd.DataFrame([row])], ignore_index=True)
+
+# %% ../nbs/30_core.ipynb #852f656b
+def _log_state(log):
+    "What a checkpoint keeps of a `TrainingLog`"
+    curve = log.lr_curve and [log.lr_curve.lr, log.lr_curve.lrs.tolist(),
+                              log.lr_curve.losses.tolist(), log.lr_curve.falls]
+    return dict(history=log.history.to_dict('list'), curve=curve, lr_max=log.lr_max,
+                best_epochs=log.best_epochs,
+                finished=[net.state_dict() for net in log.finished or []])
+
+def _set_log(log, state):
+    log.history = pd.DataFrame(state['history'])
+    if state['curve']:
+        lr, lrs, losses, falls = state['curve']
+        log.lr_curve = LRFind(lr, np.array(lrs), np.array(losses), falls)
+    log.lr_max, log.best_epochs = state['lr_max'], list(state['best_epochs'])
+
+TrainingLog.so_far = property(_log_state, _set_log, doc='What a checkpoint keeps of it')
 
 # %% ../nbs/30_core.ipynb #ed3be966
 class FiniteLoss(Callback):
@@ -587,52 +609,74 @@ def train_learner(
     members:int=1, # Networks to train, with seeds from `seed` on; 2 or more make an `Ensemble`
     precision:str='auto', # 'float32', 'bfloat16', 'float16', or what the device is fast in
     compile:bool=False, # Compile the network for training
+    checkpoints=None, # `Checkpoints`, which keep the training while it runs, or go on with one
     **kwargs, # Passed on to `patch_dls`
 )->Learner: # Trained; `training_log` has its history and learning rate
     "Split, build, find the learning rate and train"
     check_settings(epochs=epochs, lr=lr, lr_mult=lr_mult, smoothing=smoothing, ema=ema,
                    minutes=minutes, members=members, seed=seed)
-    stats, end = arch_stats(arch) if stats is None else stats, _end(minutes)
-    loss, log = CrossEntropyLossFlat(label_smoothing=smoothing), TrainingLog()
+    stats, log = arch_stats(arch) if stats is None else stats, TrainingLog()
+    finished, loss = _go_on(log, checkpoints), CrossEntropyLossFlat(label_smoothing=smoothing)
+    end = _end(minutes, log, len(finished))
     log.recipe = dict(pretrained=pretrained, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
                       smoothing=smoothing, ema=ema, minutes=minutes,
                       augment=augment_names(augment), seed=seed)
-    def train(dls, share):
+    def learner():
+        return patch_learner(dls, arch, pretrained, [log, *L(cbs)], precision, compile,
+                             loss_func=loss)
+    def train(share):
         clock = Deadline(share*(end - perf_counter())) if minutes else None
-        learn = patch_learner(dls, arch, pretrained, [log, *L(cbs)], precision, compile,
-                              loss_func=loss)
-        return _fit(learn, epochs, log.lr_max or lr, lr_mult, ema, clock, progress)
+        average = WeightAverage(ema) if ema else None
+        return _fit(learner(), epochs, log.lr_max or lr, lr_mult, [*L(average), *L(clock)],
+                    checkpoints, progress)
     with no_random(seed), worker_errors():
         dls = patch_dls(source, seed=seed, bs=bs, stats=stats, augment=augment, **kwargs)
-        if members == 1: return train(dls, 1)
-        return _train_members(partial(train, dls), members, seed, log)
+        if members == 1: return train(1)
+        return _train_members(train, members, seed, log, _networks(learner, finished))
 
 # %% ../nbs/30_core.ipynb #0af56182
 class _TimeIsOver(InputError): pass
 
-def _end(minutes): return perf_counter() + 60*minutes if minutes else None
+def _end(minutes, log, finished):
+    "When the time is over; if a training goes on, its finished networks have used some of it"
+    if not minutes: return None
+    used = log.history.seconds[log.history.member <= finished].sum() if finished else 0
+    return perf_counter() + 60*minutes - used
 
-def _fit(learn, epochs, lr, lr_mult, ema, clock, progress):
+def _fit(learn, epochs, lr, lr_mult, cbs, checkpoints, progress):
     "All layers in one cycle, at the suggestion of `lr_find` if there is no `lr`"
     log, best = learn.training_log, BestEpoch()
-    cbs = [best, *L(WeightAverage(ema) if ema else None), *L(clock)]
     learn.unfreeze()
     quiet = nullcontext() if progress else learn.no_bar()
     silent = nullcontext() if progress else learn.no_logging()
     with quiet, silent:
         log.lr_max = lr_find(learn).lr if lr is None else lr
         rates = slice(log.lr_max/lr_mult, log.lr_max) if learn.pretrained else log.lr_max
-        learn.fit_one_cycle(epochs, rates, cbs=cbs)
+        with checkpoints.watch(learn) if checkpoints else nullcontext():
+            learn.fit_one_cycle(epochs, rates, cbs=[best, *cbs])
     if not best.epochs: raise _TimeIsOver('the time was over before the training began; give more '
                                           '--minutes (minutes)')
     log.best_epochs.append((best.best, best.epochs))
     return learn
 
+# %% ../nbs/30_core.ipynb #9d14f817
+def _go_on(log, checkpoints):
+    "Fill the log of a training that goes on; returns the weights of its finished networks"
+    if not checkpoints or not checkpoints.state: return []
+    log.so_far = state = checkpoints.state['callbacks'][log.name]['so_far']
+    return state['finished']
+
+def _networks(learner, weights):
+    "A network for each of the `weights`"
+    networks = [learner().model for _ in weights]
+    for net, state in zip(networks, weights): net.load_state_dict(state)
+    return networks
+
 # %% ../nbs/30_core.ipynb #44b88cb0
-def _train_members(train, members, seed, log):
+def _train_members(train, members, seed, log, finished):
     "Train one network after the other, each with a seed of its own, and make them one"
-    log.finished = []
-    for k in range(members):
+    log.finished = finished
+    for k in range(len(finished), members):
         if k: set_seed(seed + k)
         try: learn = train(1/(members - k))
         except _TimeIsOver:

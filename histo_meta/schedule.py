@@ -22,7 +22,7 @@ def is_training(
 # %% ../nbs/29a_schedule.ipynb #79a6e04c
 class WeightAverage(Callback):
     "Train as usual, but validate, save and end with an exponential moving average of the weights"
-    order = 65
+    order, resumes = 65, ('steps', 'averaged', 'other')
     def __init__(self,
         decay:float=.998, # Weight of the old average in each step, 0..1
     ):
@@ -67,6 +67,7 @@ def _show(self:WeightAverage, averaged):
 class BestEpoch(Callback):
     "End with the weights of the epoch that had the highest score on the validation set"
     order = 68  # after the average
+    resumes = 'kept', 'score', 'best', 'done'
     def __init__(self,
         metric:str='roc_auc_score', # Name of the score in fastai's recorder, higher is better
     ):
@@ -93,6 +94,7 @@ class BestEpoch(Callback):
 class Deadline(Callback):
     "End the training after some time, with schedules that follow the clock"
     order = -5  # after fastai's counter, before its schedules
+    resumes = 'spent', 'seen', 'validation'
     def __init__(self,
         seconds:float, # From now to the end of the last validation
     ):
@@ -108,7 +110,7 @@ class Deadline(Callback):
 
     def before_batch(self):
         if not self.training: return
-        counted = (self.epoch + self.iter/self.n_iter)/self.n_epoch
+        counted = self.train_iter/self.n_iter/self.n_epoch
         self.learn.pct_train = min(1., max(counted, self._over()))
 
     def after_batch(self):
@@ -133,3 +135,12 @@ def _over(self:Deadline):
     "Part of the time that is over, 1 when only the time of a validation is left"
     left = self.end - self._validation() - self.start
     return (perf_counter() - self.start)/max(left, 1e-9)
+
+def _set_spent(clock, seconds):
+    "Let the training have begun earlier, with as much time as before in all"
+    total = clock.end - clock.start
+    clock.start = perf_counter() - seconds
+    clock.end = clock.start + total
+
+Deadline.spent = property(lambda clock: perf_counter() - clock.start, _set_spent,
+                          doc='Seconds since the training began')
