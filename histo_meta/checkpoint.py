@@ -111,16 +111,15 @@ class _Signals:
         self.handlers, seen, self.seen = {}, self.seen, None
         if seen is not None: signal.raise_signal(seen)
 
-# %% ../nbs/29c_checkpoint.ipynb #dc46746e
+# %% ../nbs/29c_checkpoint.ipynb #986e691b
 class Checkpoints(Callback):
     "Write the state of a training now and then, and when a signal stops it"
     order = 100
     def __init__(self,
         path, # File to write; its folder exists
         every:float=300., # Seconds from one checkpoint to the next in the middle of an epoch
-        facts=None, # More to keep: numbers, text, tensors, or lists and dictionaries of these
     ):
-        self.path, self.every, self.facts = Path(path), every, facts
+        self.path, self.every = Path(path), every
         self.state, self.signals = None, _Signals()
 
     def before_fit(self):
@@ -146,14 +145,14 @@ class Checkpoints(Callback):
 
     def after_epoch(self): self._write(next_epoch=True)
 
-# %% ../nbs/29c_checkpoint.ipynb #a3da0f6d
+# %% ../nbs/29c_checkpoint.ipynb #12e22962
 @patch
 def _write(self:Checkpoints, next_epoch=False):
     train, epoch = self.dls.train, self.epoch
     batches = self.train_iter - epoch*self.n_iter
     place = dict(epoch=epoch, batches=batches, shuffle=self.shuffle)
     if next_epoch: place = dict(epoch=epoch + 1, batches=0, shuffle=train.rng.getstate())
-    state = _learner_state(self.learn) | place | dict(facts=self.facts)
+    state = _learner_state(self.learn) | place
     with atomic_path(self.path) as part: torch.save(_plain(state), part)
     self.last = perf_counter()
 
@@ -185,12 +184,12 @@ def watch(self:Checkpoints,
         vars(learn).pop('_do_fit', None)
         self.signals.release()
 
-# %% ../nbs/29c_checkpoint.ipynb #c599f504
+# %% ../nbs/29c_checkpoint.ipynb #d3ecc14b
 @patch(cls_method=True)
 def read(cls:Checkpoints,
     path, # File that a training has written
     **kwargs, # Passed on to `Checkpoints`
-)->Checkpoints: # With `state`, and with the `facts` in the file
+)->Checkpoints: # With the `state` in the file, a dictionary
     "Read the state of a training, to go on from it"
     check_file(path, 2**40)
     with as_input_error(path, 'read'):
@@ -198,6 +197,6 @@ def read(cls:Checkpoints,
         except (RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as e:
             raise InputError(f'{path} is no checkpoint of a training; remove it, and begin '
                              'again') from e
-    found = cls(path, facts=state['facts'], **kwargs)
+    found = cls(path, **kwargs)
     found.state = state
     return found

@@ -28,9 +28,9 @@ from fastcore.basics import patch
 from fastcore.foundation import L
 
 # %% ../nbs/65_run.ipynb #a8a8a5cd
-from .scan import *
 from .base import *
 from .bundle import *
+from .checkpoint import Checkpoints
 from .config import *
 from .core import *
 from .data import *
@@ -42,6 +42,7 @@ from .packed import *
 from .readers import read_rows
 from .recipe import Recipe, auto_recipe, step_seconds
 from .report import *
+from .scan import *
 from .schedule import is_training
 from .splits import *
 from .transforms import Enhance, Zoom, augmentations
@@ -78,10 +79,20 @@ def _last_epoch(folder):
     found = [(p, int(n)) for p, n in epochs.items() if n.isdecimal() and _is_bundle(p/'bundle')]
     return max(found, key=lambda epoch: epoch[1], default=None)
 
+def _state_file(folder): return Path(folder)/'checkpoint'/'state.pt'
+
 def _advice(folder):
-    if _last_epoch(folder):
-        return f'its training was not finished: histo_evaluate {folder} evaluates the last epoch'
+    if _last_epoch(folder) or _state_file(folder).exists():
+        return 'its training was not finished: ' + _ways_on(folder)
     return 'give a folder that histo_train wrote'
+
+def _ways_on(folder):
+    "What can be done with a training that was stopped"
+    again = 'the same command with --resume (resume=True) goes on'
+    if not _state_file(folder).exists(): again = None
+    last = _last_epoch(folder)
+    evaluate = last and f'histo_evaluate {folder} evaluates the model of epoch {last[1]}'
+    return ', and '.join(way for way in (again, evaluate) if way)
 
 def _compare(folder, name, digest):
     "Raise an `InputError` if a file is not the one whose hash was stored"
@@ -372,6 +383,7 @@ def write_training(
     info = run_info(learn, Path(os.path.abspath(folder)).name,
                     learner_config(learn) | dict(split_hash=split_hash))
     place.mkdir(parents=True, exist_ok=True)
+    if not _is_bundle(place/'bundle'): shutil.rmtree(place/'bundle', ignore_errors=True)
     write_csv(place/'history.csv', log.history)
     write_json(place/'training.json', dict(info=asdict(info), lr_curve=log.lr_curve))
     save_bundle(learn, place/'bundle', split_hash=split_hash)
@@ -486,11 +498,12 @@ def _save(learn, folder, n_boot, num_workers, progress):
 # %% ../nbs/65_run.ipynb #ba5f936a
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
-    last, advice = _last_epoch(folder), f'histo_evaluate {folder} evaluates it'
     if (folder/'metrics.json').exists(): return None
     if _is_bundle(folder/'bundle'):
-        return f'trained, but not evaluated: the model is in {folder}/bundle; {advice}'
-    return last and f'the model of epoch {last[1]} is kept in {folder}; {advice}'
+        return (f'trained, but not evaluated: the model is in {folder}/bundle; '
+                f'histo_evaluate {folder} evaluates it')
+    ways = _ways_on(folder)
+    return f'the training is kept in {folder}: {ways}' if ways else None
 
 def _remove_remains(folder):
     "Remove what is left of a training that was stopped before the end of its first epoch"
@@ -546,19 +559,35 @@ class KeepEpochs(Callback):
     def before_fit(self):
         (self.folder/'checkpoint').mkdir(exist_ok=True)
         learner_config(self.learn)  # a configuration that no bundle can have is refused now
-        networks = len(self.learn.training_log.finished or []) + 1
-        needed = 3*networks*sum(v.nbytes for v in self.learn.model.state_dict().values()) + 2**26
-        free = shutil.disk_usage(self.folder).free
-        if free >= needed: return
-        raise InputError(f'{self.folder}: {free/2**20:,.0f} MB are free, and the run needs about '
-                         f'{needed/2**20:,.0f}; free some space, or choose another place')
+        _check_space(self.folder, whole_model(self.learn), self.learn.model)
+        if is_training(self.learn): _note_split(self.folder, self.learn.dls.patches.table)
     def after_epoch(self):
         log = self.learn.training_log
         if not log.run: return
-        name = f'epoch-{len(log.history):03}'
+        place = self.folder/'checkpoint'/f'epoch-{len(log.history):03}'
+        shutil.rmtree(place, ignore_errors=True)  # what a killed process has left
         before = list(self.folder.glob('checkpoint/epoch-*'))
-        write_training(self.learn, self.folder, self.folder/'checkpoint'/name)
+        write_training(self.learn, self.folder, place)
         for old in before: shutil.rmtree(old, ignore_errors=True)
+
+# %% ../nbs/65_run.ipynb #68669881
+def _bytes(model): return sum(v.nbytes for v in model.state_dict().values())
+
+def _check_space(folder, whole, model):
+    "Raise an `InputError` if there is no room for a run; `whole` includes finished networks"
+    needed = 5*(_bytes(whole) + _bytes(model)) + 10*_bytes(model) + 2**26
+    free = shutil.disk_usage(folder).free
+    if free >= needed: return
+    raise InputError(f'{folder}: {free/2**20:,.0f} MB are free, and the run needs about '
+                     f'{needed/2**20:,.0f}; free some space, or choose another place')
+
+def _note_split(folder, table):
+    "Write split.csv; if a training goes on, its patches must be the same"
+    file, text = folder/'split.csv', split_csv(table)
+    if not file.exists(): write_text(file, text)
+    elif file_hash(file) != _text_hash(text):
+        raise InputError(f'the patches or their split are not those that the training in {folder} '
+                         'began with; put the old files back, or begin another run')
 
 # %% ../nbs/65_run.ipynb #3037f9c3
 def _passes(settings):
@@ -590,27 +619,33 @@ def train_run(
     files:bool=False, # Open the image files in every epoch, and keep no pixels
     recipe='auto', # 'auto', or a run whose recipe is used again; see `auto_recipe`
     minutes:float=None, # Time for all of it, from reading to the report; no limit by default
+    resume:bool=False, # Go on with the training in `out`, if it was stopped
     **kwargs, # Arguments of `train_learner`, as arch, epochs or seed; they override the recipe
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
     began, kwargs = perf_counter(), _given(kwargs)
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
+    if resume and _is_trained(out): return _evaluated(out, n_boot, num_workers, progress)
+    if not resume: _check_unfinished(out)
+    given = _settings(kwargs, data=os.path.abspath(data), split=split, skip=skip,
+                      recipe=recipe, minutes=minutes)
+    begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
-    _check_unfinished(out)
-    place = _check_place(**kwargs)
     found = drop_unlabelled_test(find_patches(data))
-    recipe = _find_recipe(recipe, found, minutes, kwargs)
+    recipe = begun or _find_recipe(recipe, found, minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
     _check_network(recipe)
-    with (claim_folder(out) as out, _note_kept(out),
+    with (claim_folder(out, new=not begun) as out, _note_kept(out),
           _pixels(found, out, files, progress, settings) as (found, keep)):
+        checkpoints = _checkpoints(out, given, recipe, progress)
         patches = _read(found, keep, skip, settings['size'], progress)
         lines = [EpochLines()] if progress else []
         settings['cbs'] = [KeepEpochs(out), *lines, *L(kwargs.get('cbs'))]
         if progress: say(recipe, place)
         report = _report_seconds(recipe, found, kwargs) if minutes else 0
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
-                              minutes=_training_minutes(minutes, began, report), **settings)
+                              minutes=_training_minutes(minutes, began, report),
+                              checkpoints=checkpoints, **settings)
         return _save(learn, out, n_boot, num_workers, progress)
 
 # %% ../nbs/65_run.ipynb #283628bc
@@ -628,6 +663,51 @@ def _check_arguments(data, split, kwargs, **numbers):
     check_settings(**kwargs, **numbers)
     if 'augment' in kwargs: augmentations(kwargs['augment'])
     if 'arch' in kwargs: check_arch(kwargs['arch'], kwargs.get('size', PATCH))
+
+# %% ../nbs/65_run.ipynb #568643e7
+def _settings_file(folder): return Path(folder)/'checkpoint'/'settings.json'
+
+def _describe(value):
+    "A setting as JSON can hold it"
+    if hasattr(value, 'tolist'): value = value.tolist()
+    if isinstance(value, (list, tuple, L)): return [_describe(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float)): return value
+    return getattr(value, '__name__', str(value))
+
+def _settings(kwargs, **others):
+    "All settings of a training by which its steps are decided"
+    every = {k: v for k,v in kwargs.items() if k != 'cbs'} | others
+    return {k: _describe(v) for k,v in every.items()}
+
+def _begun(folder, given):
+    "The recipe of the training that was begun in a folder; None if there is none"
+    if not _settings_file(folder).exists(): return None
+    before = read_json(_settings_file(folder))
+    for name in sorted({*before['given'], *given}):
+        old, new = (settings.get(name) for settings in (before['given'], given))
+        if old != new: raise InputError(f'the training in {folder} began with {name}={old}, and it '
+                                        f'cannot go on with {new}; give the same command')
+    return Recipe(**before['recipe'])
+
+# %% ../nbs/65_run.ipynb #f7bde9b3
+def _checkpoints(folder, given, recipe, progress):
+    "`Checkpoints` for a training in `folder`; they go on with it if it was stopped"
+    file = _state_file(folder)
+    file.parent.mkdir(exist_ok=True)
+    if not file.exists():
+        write_json(_settings_file(folder), dict(given=given, recipe=recipe.arguments))
+        return Checkpoints(file)
+    found = Checkpoints.read(file)
+    if progress: say(f'going on in epoch {found.state["epoch"]+1}, after {found.state["batches"]:,} '
+                     'of its mini-batches')
+    return found
+
+def _is_trained(folder): return _is_bundle(Path(folder)/'bundle')
+
+def _evaluated(folder, *args):
+    "A run whose training is finished; it is evaluated if it was not"
+    run = Run(folder)
+    return run if run.evaluated else _finish(run, *args)
 
 # %% ../nbs/65_run.ipynb #88211243
 def _find_recipe(recipe, patches, minutes, kwargs):
@@ -829,13 +909,13 @@ def _promote(folder):
     write_text(folder/'history.csv', (place/'history.csv').read_text())
     shutil.rmtree(folder/'bundle', ignore_errors=True)  # what a killed process has left
     (place/'bundle').rename(folder/'bundle')
-    shutil.rmtree(folder/'checkpoint', ignore_errors=True)
 
 def _finish(run, n_boot, num_workers, progress):
     folder = run.folder if isinstance(run, Run) else Path(run)
     if not folder.is_dir(): raise InputError(f'{folder}: no such folder; check the spelling')
     with claim_folder(folder, new=False):
         _promote(folder)
+        shutil.rmtree(folder/'checkpoint', ignore_errors=True)
         run = Run(folder)
         if not run.evaluated: return finish_run(run, n_boot, num_workers, progress)
     raise InputError(f'{folder} is evaluated already: {run.report}; name other data to evaluate it '
