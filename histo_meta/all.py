@@ -16,6 +16,7 @@ from .equivariant import *
 from .splits import *
 from .weights import *
 from .schedule import *
+from .checkpoint import *
 from .depthwise import *
 from .core import *
 from .config import *

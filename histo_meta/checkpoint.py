@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['Checkpoints']
 
-# %% ../nbs/29c_checkpoint.ipynb #a6ffa117
+# %% ../nbs/29c_checkpoint.ipynb #05ca9043
+import os
 import random
 import signal
 import threading
@@ -91,10 +92,10 @@ def _skip(dl, batches):
         return list(get_idxs())[batches*(dl.bs or 1):]
     dl.get_idxs, loader.generator = _inner, torch.Generator()
 
-# %% ../nbs/29c_checkpoint.ipynb #6ac4a0f4
+# %% ../nbs/29c_checkpoint.ipynb #b3acae1d
 class _Signals:
     "Signals that wait until they may have their effect"
-    def __init__(self): self.handlers, self.seen = {}, None
+    def __init__(self): self.owner, self.handlers, self.seen = os.getpid(), {}, None
 
     def hold(self):
         if threading.current_thread() is not threading.main_thread(): return
@@ -102,6 +103,7 @@ class _Signals:
             self.handlers[s] = signal.signal(s, self._note)
 
     def _note(self, signum, frame):
+        if os.getpid() != self.owner: os._exit(0)  # a forked worker; its parent says what happened
         again, self.seen = self.seen is not None, signum
         if again: self.release()
 

@@ -67,9 +67,10 @@ def histo_train(
     smoothing:float=None, # Label smoothing, 0..0.9
     ema:float=None, # Decay of an average of the weights, 0..1; 0 for none
     valid:float=0.1, # Proportion of the patches to hold out, 0..1
-    split:str='auto', # auto, random, slide or folder
+    split:str='auto', # auto, random, slide, folder, or split.csv of another run
     seed:int=42, # Decides split, initialisation and order
     workers:int=None, # Processes that read: one per core, up to 8; none for packs and kept pixels
+    resume:bool=False, # Go on with the training in the folder, if it was stopped
     skip:bool=False, # Leave out patches that cannot be read
     files:bool=False, # Open the image files in every epoch, and keep no pixels
     precision:str='auto', # auto, float32, bfloat16 or float16
@@ -81,7 +82,7 @@ def histo_train(
     from histo_meta.run import run_summary, train_run
     with shared_cores() as cbs:
         run = train_run(data, out, split, skip, workers, files=files, recipe=recipe,
-                        minutes=minutes, pretrained=False if scratch else None, members=seeds,
+                        minutes=minutes, resume=resume, pretrained=False if scratch else None, members=seeds,
                         arch=arch, size=size, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
                         augment=_split_names(augment), smoothing=smoothing, ema=ema,
                         valid_pct=valid, seed=seed, precision=precision, compile=compile,

@@ -49,8 +49,8 @@ from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .scan import check_patches
 from .schedule import BestEpoch, Deadline, WeightAverage, is_training
 from .splits import VALID_RANGE, FolderSplitter, RandomPatchSplitter
-from .splits import auto_split, drop_unlabelled_test, has_hashes, split_patches
-from .splits import without_test
+from .splits import auto_split, drop_unlabelled_test, has_hashes, split_name
+from .splits import split_patches, without_test
 from .transforms import PatchNormalize, Zoom, augmentations, with_floats
 from .weights import DEFAULT_ARCH, arch_stats, checked_weights, find_arch
 from .weights import packaged_weights
@@ -135,7 +135,7 @@ class PatchDataLoaders(DataLoaders):
     def __init__(self,
         *loaders, # Training and validation `DataLoader`
         patches:PatchSet=None, # Source, layout, notes, and the table with column `split`
-        split:str=None, # Name of the split: 'random', 'slide', 'folder' or 'custom'
+        split:str=None, # Name of the split, from `split_name`
         seed:int=None, # Seed of the split
         size:int=None, # Pixels along the side of a patch
         **kwargs, # Passed on to `DataLoaders`
@@ -222,7 +222,7 @@ def _stats(stats, train, size, enhance):
 # %% ../nbs/30_core.ipynb #3444a9da
 def patch_dls(
     source, # A folder in any of the known layouts, a patch table, or a `PatchSet`
-    split='random', # 'random', 'slide', 'folder', 'auto', or any fastai splitter
+    split='random', # 'random', 'slide', 'folder', 'auto', a split.csv, or any fastai splitter
     valid_pct:float=0.1, # Proportion of the patches to hold out, 0..1
     seed:int=42, # Decides which patches are held out
     bs:int=64, # Patches in a mini-batch
@@ -246,7 +246,7 @@ def patch_dls(
         patches.table, bs=min(bs, len(train)), device=device and torch.device(device),
         num_workers=num_workers)
     return PatchDataLoaders(*dls.loaders, path=dls.path, device=dls.device, patches=patches,
-                            split='custom' if callable(split) else split, seed=seed, size=size)
+                            split=split_name(split), seed=seed, size=size)
 
 # %% ../nbs/30_core.ipynb #2f925b90
 def _check_stats(dls, arch):

@@ -55,12 +55,14 @@ _SPLIT_WORDS = dict(
     slide='Whole slides were held out: no slide and no copy of a patch is on both sides.',
     folder='The split of the folders was used. No slide is known to be on both sides; where slides '
            'are unknown, this was not checked. Copies on both sides are counted and reported.',
+    stored='The split was read from a file. No slide is known to be on both sides; where slides '
+           'are unknown, this was not checked. Copies on both sides are counted and reported.',
     custom='A custom splitter was used; it decides whether a slide may be on both sides.',
     external='None of these patches was found among those that the model was trained on, '
              'neither as an exact copy nor as a near copy.')
 
 def split_summary(
-    name:str, # 'random', 'slide', 'folder', 'custom', or 'external' for other data
+    name:str, # As from `split_name`, or 'external' for other data
     shared:int=0, # Number of slides, or for 'external' of exact copies, on both sides
     near:int=0, # For 'external', number of near copies on both sides
     held_out:int=0, # For 'external', number of copies of patches held out in the training
@@ -70,7 +72,7 @@ def split_summary(
         raise InputError(f'no split {name!r}; use one of {", ".join(_SPLIT_WORDS)}')
     if name == 'external' and any((shared, near, held_out)):
         return _leak_words(shared, near, held_out)
-    if name in ('folder', 'custom') and shared:
+    if name in ('folder', 'stored', 'custom') and shared:
         slides = _number(shared, 'slide is', 'slides are')
         return f'Optimistic: {slides} on both sides of the split.'
     return _SPLIT_WORDS[name]

@@ -611,7 +611,7 @@ def _pixels(found, folder, files, progress, settings):
 def train_run(
     data, # A folder in any of the known layouts
     out, # New folder for the run
-    split='auto', # 'auto', 'random', 'slide', 'folder', or any fastai splitter
+    split='auto', # 'auto', 'random', 'slide', 'folder', a split.csv, or any fastai splitter
     skip:bool=False, # Leave out patches that cannot be read; otherwise they stop the job
     num_workers:int=None, # Processes that read patches; `default_num_workers()` by default
     progress:bool=True, # Show what is going on, on standard error

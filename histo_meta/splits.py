@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VALID_RANGE', 'MIN_VALID_SLIDES', 'given_split', 'without_test', 'has_hashes', 'copy_groups', 'RandomPatchSplitter',
-           'SlideSplitter', 'FolderSplitter', 'auto_split', 'check_split', 'drop_unlabelled_test', 'split_patches',
-           'split_table']
+           'SlideSplitter', 'FolderSplitter', 'StoredSplitter', 'auto_split', 'split_name', 'check_split',
+           'drop_unlabelled_test', 'split_patches', 'split_table']
 
 # %% ../nbs/28_splits.ipynb #514ca7d0
 from dataclasses import replace
@@ -16,9 +16,10 @@ import pandas as pd
 from fastai.data.transforms import RandomSplitter
 from fastai.torch_core import no_random
 
-from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
 from .base import VOCAB, InputError, check_number
 from .data import PatchSet, to_split
+from .readers import read_rows
+from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
 
 # %% ../nbs/28_splits.ipynb #8894d444
 def given_split(
@@ -84,21 +85,34 @@ def RandomPatchSplitter(
     valid_pct:float=0.1, # Proportion of the patches to hold out, 0..1
     seed:int=42, # Decides which patches are held out
 ): # A fastai splitter: from a table to lists of training and validation positions
-    "fastai's `RandomSplitter` on different patches: copies stay together, and test stays out"
+    "fastai's `RandomSplitter` in each class: copies stay together, and test stays out"
     _check_pct(valid_pct)
     def _inner(table):
         groups = copy_groups(table)
-        everything = range(groups.max() + 1)
-        with no_random(seed): sides = RandomSplitter(valid_pct, seed=seed)(everything)
-        rows = pd.Series(groups).groupby(groups).indices
-        return [[row for group in side for row in rows[group]] for side in sides]
+        held = [_draw(some, valid_pct, seed) for some in _groups_of_classes(table, groups)]
+        valid = np.isin(groups, np.concatenate(held))
+        return np.flatnonzero(~valid).tolist(), np.flatnonzero(valid).tolist()
     return without_test(_inner)
+
+def _groups_of_classes(table, groups):
+    "The groups of each class, by the label of their first patch"
+    labels = table.label if 'label' in getattr(table, 'columns', ()) else np.zeros(len(groups))
+    first = pd.Series(np.asarray(labels)).groupby(groups).first()
+    return [some.index.to_numpy() for _, some in first.groupby(first, dropna=False)]
+
+def _draw(groups, valid_pct, seed):
+    "Some of the groups; if there are two or more, at least one is drawn, and one is left"
+    n = len(groups)
+    wanted = min(max(1, round(valid_pct*n)), n - 1)
+    if not wanted: return groups[:0]
+    splitter = RandomSplitter((wanted + .5)/n, seed=seed)  # which rounds down
+    with no_random(seed): return groups[splitter(groups)[1]]
 
 # %% ../nbs/28_splits.ipynb #52b153fa
 MIN_VALID_SLIDES = 5  # a score on fewer slides depends too much on which ones they are
 
 class _Draw(NamedTuple):
-    error:float # How far the draw is from the wanted proportions
+    error:float # How far the draw is from the wanted proportions; 9 more if a side lacks a class
     slides:np.ndarray # Positions of the held-out slides
 
 def _draw_slides(n, tumor, valid_pct, rng):
@@ -107,10 +121,10 @@ def _draw_slides(n, tumor, valid_pct, rng):
     size = n[order].cumsum()
     enough = np.searchsorted(size, valid_pct*size[-1]) + 1
     k = max(enough, MIN_VALID_SLIDES)
-    held = size[k-1]/size[-1]
-    rate = tumor[order[:k]].sum()/size[k-1]
-    error = abs(held - valid_pct) + abs(rate - tumor.sum()/n.sum())
-    return _Draw(error, order[:k])
+    held, ill = size[k-1], tumor[order[:k]].sum()
+    error = abs(held/size[-1] - valid_pct) + abs(ill/held - tumor.sum()/n.sum())
+    both = 0 < ill < held and 0 < tumor.sum() - ill < size[-1] - held
+    return _Draw(error if both else error + 9, order[:k])
 
 # %% ../nbs/28_splits.ipynb #fd2396f7
 def SlideSplitter(
@@ -159,6 +173,32 @@ def FolderSplitter(): # A fastai splitter: from a table to two lists of position
                          'or choose another split')
     return _inner
 
+# %% ../nbs/28_splits.ipynb #d3898b4f
+def StoredSplitter(
+    file, # split.csv of a run, or another CSV file with the columns id, split and pixel_hash
+): # A fastai splitter: from a table to two lists of positions
+    "The split that a file says of the same patches"
+    stored = read_rows(file, ['id', 'split', 'pixel_hash'], strip=False)
+    side = given_split(stored)
+    def _inner(table):
+        rows = _find_rows(stored, table, file)
+        return tuple(rows[side == name].tolist() for name in ('train', 'valid'))
+    return without_test(_inner)
+
+def _find_rows(stored, table, file):
+    "The position of each stored patch in a table"
+    hashes = table.pixel_hash if has_hashes(table) else scan_patches(table).pixel_hash
+    keys = pd.MultiIndex.from_arrays([table.id.astype(str), hashes])
+    known = pd.Series(range(len(table)), index=keys)
+    known = known[~known.index.duplicated()]
+    found = known.reindex(pd.MultiIndex.from_frame(stored[['id', 'pixel_hash']]))
+    lost = stored.id[found.isna().to_numpy()]
+    if not len(lost): return found.to_numpy(int)
+    changed = lost.isin(table.id.astype(str)).sum()
+    raise InputError(f'{_patches(len(lost))} of {file} cannot be found in the data, such as '
+                     f'{lost.iloc[0]} ({changed:,} of them were changed); choose the data that it '
+                     'was made from, or another split')
+
 # %% ../nbs/28_splits.ipynb #e9a98c24
 def auto_split(
     table:pd.DataFrame, # A labelled patch table
@@ -175,7 +215,16 @@ def _splitter(split, valid_pct, seed):
     if split == 'random': return RandomPatchSplitter(valid_pct, seed)
     if split == 'slide': return SlideSplitter(valid_pct, seed)
     if split == 'folder': return FolderSplitter()
-    raise InputError(f'there is no split {split!r}; choose auto, random, slide or folder')
+    if str(split).endswith('.csv'): return StoredSplitter(split)
+    raise InputError(f'there is no split {split!r}; choose auto, random, slide, folder, or the '
+                     'split.csv of a run')
+
+def split_name(
+    split, # As for `split_patches`, but not 'auto'
+)->str: # 'random', 'slide', 'folder', 'stored' or 'custom'
+    "What a report calls a split"
+    if callable(split): return 'custom'
+    return 'stored' if str(split).endswith('.csv') else split
 
 def check_split(
     split, # Name of a split, or any fastai splitter
@@ -210,24 +259,17 @@ def _missing_class(table, side):
         for label in VOCAB:
             if not ((side == name) & (table.label == label)).any(): return name, label
 
-def _way_out(table, label, split, valid_pct):
-    "Advice for a split that lacks a class on one side"
-    if split not in ('random', 'slide'): return f'add {label} patches, or choose another split'
-    for seed in range(20):
-        other = _sides(table, _splitter(split, valid_pct, seed))
-        if _missing_class(table, other): continue
-        return f'choose another seed, such as {seed} (--seed {seed})'
-    return f'add {label} patches, or hold out a larger proportion (--valid)'
+_WAYS_OUT = dict(random='add {} patches', slide='add slides with {} patches, or split at random')
 
-def _check_classes(table, side, split, valid_pct):
+def _check_classes(table, side, split):
     "Raise an `InputError` unless both classes are on both sides"
     missing = _missing_class(table, side)
     if not missing: return
     name, label = missing
     found = ((table.label == label) & (given_split(table) != 'test')).sum()
+    way_out = _WAYS_OUT.get(split_name(split), 'add {} patches, or choose another split')
     raise InputError(f'the {name} side of the split has {_patches((side == name).sum())}, none of '
-                     f'them {label} (the data set has {found:,}); '
-                     + _way_out(table, label, split, valid_pct))
+                     f'them {label} (the data set has {found:,}); {way_out.format(label)}')
 
 # %% ../nbs/28_splits.ipynb #1c897840
 def _own_split(given):
@@ -270,7 +312,7 @@ def drop_unlabelled_test(
 # %% ../nbs/28_splits.ipynb #83078c27
 def split_patches(
     patches:PatchSet, # Labelled patches
-    split='random', # 'random', 'slide', 'folder', 'auto', or any fastai splitter
+    split='random', # 'random', 'slide', 'folder', 'auto', a split.csv, or any fastai splitter
     valid_pct:float=0.1, # Proportion of the patches to hold out, 0..1
     seed:int=42, # Decides which patches or slides are held out
 )->PatchSet: # Patches of both sides, with 'train' or 'valid' in the column `split`; more `notes`
@@ -278,7 +320,7 @@ def split_patches(
     table = patches.table.assign(copy_group=copy_groups(patches.table))
     split = auto_split(table) if split == 'auto' else split
     side = _sides(table, _splitter(split, valid_pct, seed))
-    _check_classes(table, side, split, valid_pct)
+    _check_classes(table, side, split)
     found = patches.table.assign(split=side)[pd.notna(side)]
     return replace(patches, table=found, notes=(*patches.notes, *_notes(table, side)))
 
