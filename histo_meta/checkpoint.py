@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['Checkpoints']
 
-# %% ../nbs/29c_checkpoint.ipynb #05ca9043
+# %% ../nbs/29c_checkpoint.ipynb #e7bf8f0b
 import os
 import random
 import signal
 import threading
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from time import perf_counter
@@ -147,7 +148,7 @@ class Checkpoints(Callback):
 
     def after_epoch(self): self._write(next_epoch=True)
 
-# %% ../nbs/29c_checkpoint.ipynb #12e22962
+# %% ../nbs/29c_checkpoint.ipynb #997d6147
 @patch
 def _write(self:Checkpoints, next_epoch=False):
     train, epoch = self.dls.train, self.epoch
@@ -155,7 +156,9 @@ def _write(self:Checkpoints, next_epoch=False):
     place = dict(epoch=epoch, batches=batches, shuffle=self.shuffle)
     if next_epoch: place = dict(epoch=epoch + 1, batches=0, shuffle=train.rng.getstate())
     state = _learner_state(self.learn) | place
-    with atomic_path(self.path) as part: torch.save(_plain(state), part)
+    content = BytesIO()  # because a full disk is no clear error in `torch.save`
+    torch.save(_plain(state), content)
+    with atomic_path(self.path) as part: part.write_bytes(content.getbuffer())
     self.last = perf_counter()
 
 @patch
