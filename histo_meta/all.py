@@ -33,4 +33,5 @@ from .attribution import *
 from .uncertainty import *
 from .report import *
 from .run import *
+from .crossval import *
 from .cli import *

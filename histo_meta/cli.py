@@ -68,6 +68,7 @@ def histo_train(
     ema:float=None, # Decay of an average of the weights, 0..1; 0 for none
     valid:float=0.1, # Proportion of the patches to hold out, 0..1
     split:str='auto', # auto, random, slide, folder, or split.csv of another run
+    folds:int=None, # Cross-validation: train so many times, each time without another part
     seed:int=42, # Decides split, initialisation and order
     workers:int=None, # Processes that read: one per core, up to 8; none for packs and kept pixels
     resume:bool=False, # Go on with the training in the folder, if it was stopped
@@ -78,15 +79,20 @@ def histo_train(
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')
+    if folds is not None and split != 'auto':
+        raise InputError('--folds divides the patches itself; leave out --split')
     from histo_meta.core import shared_cores
+    from histo_meta.crossval import cross_validate
     from histo_meta.run import run_summary, train_run
+    settings = dict(skip=skip, num_workers=workers, files=files, recipe=recipe, minutes=minutes,
+                    resume=resume, pretrained=False if scratch else None, members=seeds,
+                    arch=arch, size=size, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
+                    augment=_split_names(augment), smoothing=smoothing, ema=ema,
+                    seed=seed, precision=precision, compile=compile)
     with shared_cores() as cbs:
-        run = train_run(data, out, split, skip, workers, files=files, recipe=recipe,
-                        minutes=minutes, resume=resume, pretrained=False if scratch else None, members=seeds,
-                        arch=arch, size=size, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
-                        augment=_split_names(augment), smoothing=smoothing, ema=ema,
-                        valid_pct=valid, seed=seed, precision=precision, compile=compile,
-                        cbs=None if compile else cbs)  # it would be compiled for each number
+        settings['cbs'] = None if compile else cbs  # it would be compiled for each number
+        if folds is None: run = train_run(data, out, split, valid_pct=valid, **settings)
+        else: run = cross_validate(data, out, folds, **settings)
     return run_summary(run.folder)
 
 # %% ../nbs/90_cli.ipynb #d614f4fa

@@ -28,7 +28,7 @@ from .base import *
 from .files import *
 from .crossfit import *
 from .data import *
-from .intervals import check_scores
+from .intervals import AUC, Estimate, check_scores, mean_auc_ci
 from .metrics import *
 from .plots import *
 from .interpret import *
@@ -144,6 +144,8 @@ class ReportData:
     comparison:pd.DataFrame=None # From `compare`, of these models
     cross_fit:CrossFit=None # Of threshold and temperature, where they were chosen on these patches
     no_cross_fit:str=None # Why there is none, where there should be one
+    folds:pd.DataFrame=None # One row per fold of a cross-validation, from `subgroups`
+    fold_auc:AUC=None # Mean of the AUCs of the folds
 
     temperature = cached_property(lambda e: _temperature(e)) # What the temperature did, as a dict
     warnings = cached_property(lambda e: _warnings(e)) # What limits the scores, as sentences
@@ -171,7 +173,7 @@ def _tta(preds, predictor):
 
 # %% ../nbs/60_report.ipynb #bd5e56fd
 def report_data(
-    preds:pd.DataFrame, # Labelled predictions: id, path, label, prob; row and slide where known
+    preds:pd.DataFrame, # Labelled predictions: id, path, label, prob; row, slide, fold where known
     info:RunInfo, # Where the model and its predictions come from
     raw:np.ndarray=None, # (n,) probabilities at temperature 1; `preds.prob` by default
     threshold:OperatingPoint=None, # Chosen on other data; here, for 99% sensitivity, by default
@@ -192,8 +194,13 @@ def report_data(
     if log: parts |= dict(history=log.history, lr_find=log.lr_curve)
     if models: parts['comparison'] = compare(y, models, slide)
     if threshold is None: parts |= _cross_fit(y, raw, slide)
+    if 'fold' in preds: parts |= _by_fold(y, p, preds.fold, slide, result.point.threshold)
     return ReportData(info, preds, y, p, slide=slide, result=result, predictor=predictor,
                       models=models, **parts)
+
+def _by_fold(y, p, fold, slide, threshold):
+    folds = subgroups(y, p, fold, threshold, slide)
+    return dict(folds=folds, fold_auc=mean_auc_ci(y, p, fold, slide))
 
 def _cross_fit(y, raw, slide):
     try: return dict(cross_fit=cross_fit(y, raw, slide))
@@ -230,6 +237,8 @@ def _metrics(e):
     numbers['temperature'] = e.temperature
     numbers['cross_fit'] = e.cross_fit and cross_fit_info(e.y, e.cross_fit, e.slide)
     numbers['no_cross_fit'] = e.no_cross_fit
+    if e.folds is not None:
+        numbers |= to_plain(dict(folds=e.folds.reset_index(), fold_auc=Estimate(*e.fold_auc)))
     numbers['attribution'] = _attribution_numbers(e.attribution)
     numbers['tta'] = _tta_numbers(e.tta)
     numbers['info'] = asdict(e.info)
@@ -337,6 +346,23 @@ def _score_rows(e):
 REPORT_TABLES += [
     ReportTable('scores', _SEPARATION, 'All scores',
         lambda e: f"With {e.metrics['level']:.0%} confidence intervals.", _score_rows)]
+
+# %% ../nbs/60_report.ipynb #f2310cf6
+def _fold_note(e):
+    mean = estimate_text(Estimate(*e.fold_auc)._asdict())
+    return (f'Each fold was predicted by a network that was not trained on it. The mean of their '
+            f'AUCs is {mean}. Sensitivity and specificity are those at the chosen threshold.')
+
+def _fold_rows(e):
+    rows = e.folds.reset_index()
+    scores = {name: [estimate_text(dict(value=v, lo=lo, hi=hi)) for v, lo, hi in
+                     zip(rows[key], rows[f'{key}_lo'], rows[f'{key}_hi'])]
+              for name, key in dict(AUC='auc', sensitivity='sensitivity',
+                                    specificity='specificity').items()}
+    return pd.DataFrame(dict(fold=rows.fold, patches=rows.n, tumor=rows.events, **scores))
+
+REPORT_TABLES += [
+    ReportTable('folds', _SEPARATION, 'Folds', _fold_note, _fold_rows, needs='folds')]
 
 # %% ../nbs/60_report.ipynb #265b49e6
 _THRESHOLD = 'Predictions at a threshold'

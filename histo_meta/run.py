@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
-           'write_training', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run', 'run_recipe',
-           'run_point', 'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission',
-           'predict_run', 'export_run']
+           'write_training', 'predictions_hash', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run',
+           'run_recipe', 'run_point', 'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission',
+           'kaggle_submission', 'predict_run', 'export_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
 import hashlib, math, os, shutil
@@ -226,8 +226,9 @@ def run_summary(
     "AUC, what the split means, the operating point in words, where the report is, warnings"
     m = _read_metrics(folder)
     slides = f" of {m['slides']:,} slides" if m['slides'] else ''
+    folds = f" (the mean of {len(m['folds'])} folds)" if m.get('folds') else ''
     return '\n'.join([
-        f"AUC {estimate_text(m['auc'])} on {m['n']:,} patches{slides}, "
+        f"AUC {estimate_text(m.get('fold_auc') or m['auc'])}{folds} on {m['n']:,} patches{slides}, "
         f"{m['events']:,} of them tumor",
         RunInfo(**m['info']).split_words,
         point_words(m),
@@ -400,13 +401,19 @@ def _threshold(preds):
     y, p, _ = score_arrays(preds)
     return operating_point(y, p, n_boot=0).threshold if 0 < y.sum() < len(y) else None
 
+def predictions_hash(
+    preds:pd.DataFrame, # From `predictions_table`
+)->str: # SHA-256 in hexadecimal digits
+    "The hash that predictions.csv will have"
+    return _text_hash(_csv_text(preds))
+
 def _final_info(run, predictor, preds):
     "The `RunInfo` of an evaluated run: of its training, with temperature and hashes"
     info, temperature = run.training.info, predictor.config['temperature']
     fitted = _held_out(info.name) if temperature != 1 else None
     model = info.model | dict(temperature=temperature, temperature_fitted_on=fitted)
     hashes = dict(bundle=predictor.config['hash'], split=predictor.config['split_hash'],
-                  predictions=_text_hash(_csv_text(preds)))
+                  predictions=predictions_hash(preds))
     return replace(info, model=model, hashes=hashes)
 
 # %% ../nbs/65_run.ipynb #a8d8dea1

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VALID_RANGE', 'MIN_VALID_SLIDES', 'given_split', 'without_test', 'has_hashes', 'copy_groups', 'RandomPatchSplitter',
-           'SlideSplitter', 'FolderSplitter', 'StoredSplitter', 'auto_split', 'split_name', 'check_split',
-           'drop_unlabelled_test', 'split_patches', 'split_table']
+           'SlideSplitter', 'FolderSplitter', 'FoldSplitter', 'StoredSplitter', 'auto_split', 'split_name',
+           'check_split', 'drop_unlabelled_test', 'split_patches', 'split_table']
 
 # %% ../nbs/28_splits.ipynb #514ca7d0
 from dataclasses import replace
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from fastai.data.transforms import RandomSplitter
 from fastai.torch_core import no_random
+from sklearn.model_selection import StratifiedGroupKFold
 
 from .base import VOCAB, InputError, check_number
 from .data import PatchSet, to_split
@@ -173,6 +174,26 @@ def FolderSplitter(): # A fastai splitter: from a table to two lists of position
                          'or choose another split')
     return _inner
 
+# %% ../nbs/28_splits.ipynb #8b1a78f3
+def FoldSplitter(
+    fold:int, # Which fold to hold out, from 1
+    folds:int=5, # Number of folds
+    seed:int=42, # Decides which patches or slides are in one fold
+    by:str='slide', # 'slide', or 'random' where slides are unknown
+): # A fastai splitter: from a table to two lists of positions
+    "Hold out one of several folds"
+    def _inner(table):
+        groups = copy_groups(table)
+        units = groups if by == 'random' else pd.factorize(table.slide)[0]
+        maker = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        sides = list(maker.split(units, table.label == 'tumor', units))
+        train, valid = sides[fold - 1]
+        copies = _copies(groups, train)
+        return train.tolist(), valid[~copies[valid]].tolist()
+    splitter = without_test(_inner)
+    splitter.split_name = by
+    return splitter
+
 # %% ../nbs/28_splits.ipynb #d3898b4f
 def StoredSplitter(
     file, # split.csv of a run, or another CSV file with the columns id, split and pixel_hash
@@ -223,7 +244,7 @@ def split_name(
     split, # As for `split_patches`, but not 'auto'
 )->str: # 'random', 'slide', 'folder', 'stored' or 'custom'
     "What a report calls a split"
-    if callable(split): return 'custom'
+    if callable(split): return getattr(split, 'split_name', 'custom')
     return 'stored' if str(split).endswith('.csv') else split
 
 def check_split(
