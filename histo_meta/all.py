@@ -9,6 +9,7 @@ from .sample import *
 from .readers import *
 from .data import *
 from .scan import *
+from .fetch import *
 from .transforms import *
 from .packed import *
 from .ensemble import *

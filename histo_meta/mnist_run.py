@@ -17,7 +17,7 @@ from .files import atomic_path, check_file, claim_folder, save_png
 from .files import write_json, write_text, write_together
 from .mnist import Network, ReLU, fit, plot_history, plot_weights, predict, validate
 from .mnist_augment import AffineElastic
-from .mnist_data import download_mnist, load_bundled, load_mnist
+from .mnist_data import load_bundled, load_mnist
 from .mnist_data import plot_digit_confusion, show_misclassified
 
 # %% ../nbs/05c_mnist_run.ipynb #c055ea52
@@ -125,12 +125,10 @@ def _check_memory(sizes, images):
                      'give fewer neurons or digits')
 
 # %% ../nbs/05c_mnist_run.ipynb #a7defd6e
-def _digits(data, download):
+def _digits(data):
     "The digits, and what to call them in messages"
-    if data is None and download: raise InputError('download needs a folder; add --data DIR')
     if data is None: return load_bundled(), "scikit-learn's bundled digits"
-    folder = download_mnist(data) if download else data
-    return load_mnist(folder), str(data)
+    return load_mnist(data), str(data)
 
 def _network(images, hidden, seed):
     "A network for `images` with random weights"
@@ -196,7 +194,6 @@ def mnist_run(
     seed:int=0, # Decides the initial weights, the order of the digits and their augmentation
     out:str=None, # New folder for weights, metrics and plots; nothing is written by default
     augment:bool=False, # Use data augmentation, that is, distort the training digits at random?
-    download:bool=False, # Download MNIST into the folder `data` first, unless it is there?
     bar:bool=False, # Show a progress bar on standard error?
 )->dict: # `test_accuracy` from 0 to 1, `seconds_per_epoch`, and the settings
     "Train a network on handwritten digits and report its test accuracy"
@@ -205,7 +202,7 @@ def mnist_run(
     seed = check_number('seed', seed, 0, 2**32 - 1)
     check_number('learning rate', lr_max, 1e-9, 1000, whole=False)
     with nullcontext() if out is None else claim_folder(out) as folder:
-        (x, y, *test), source = _digits(data, download)
+        (x, y, *test), source = _digits(data)
         net = _network(x, hidden, seed)
         distort = AffineElastic(x.shape[1]) if augment else None
         log = fit(net, x, y, epochs, lr_max, seed=seed, augment=distort, bar=bar)
