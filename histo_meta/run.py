@@ -545,6 +545,7 @@ class EpochLines(Callback):
         epoch = len(self.learn.training_log.history) + 1
         label = 'finding the learning rate' if finder else f'epoch {epoch}'
         self.bar = progress_bar(batches*self.dls.bs, label)
+        self.bar.update((self.train_iter - self.epoch*len(self.dls.train))*self.dls.bs)
     def after_batch(self):
         if self.training: self.bar.update(len(self.xb[0]))
     def after_train(self): self.bar.close()
