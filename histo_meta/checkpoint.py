@@ -173,7 +173,8 @@ def _go_on(self:Checkpoints, state):
 # %% ../nbs/29c_checkpoint.ipynb #d552aa96
 def _fit_from(learn, first):
     "fastai's loop over the epochs, but not from the beginning"
-    for learn.epoch in range(first, learn.n_epoch):
+    for epoch in range(first, learn.n_epoch):
+        learn.epoch = epoch
         learn._with_events(learn._do_epoch, 'epoch', CancelEpochException)
 
 @patch

@@ -589,6 +589,7 @@ def augment_names(
     if augment is True: return ['dihedral']
     return [t if isinstance(t, str) else type(t).__name__ for t in L(augment or None)]
 
+# %% ../nbs/30_core.ipynb #cdd83805
 @delegates(patch_dls)
 def train_learner(
     source, # A folder in any of the known layouts, a patch table, or a `PatchSet`

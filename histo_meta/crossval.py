@@ -6,7 +6,6 @@
 __all__ = ['cross_validate']
 
 # %% ../nbs/65a_crossval.ipynb #27e24d73
-import os
 import shutil
 from dataclasses import asdict, replace
 from datetime import date
@@ -15,7 +14,6 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
-from fastai.torch_core import default_device
 
 # %% ../nbs/65a_crossval.ipynb #434ddd74
 from .base import check_number, say
@@ -125,6 +123,7 @@ def _join(out, runs, seed, n_boot):
     with write_together(out, last='metrics.json') as part: write_evaluation(part, data)
     return Run(out)
 
+# %% ../nbs/65a_crossval.ipynb #0d592c7c
 def _write_ensemble(out, runs, preds):
     "Write the bundle; returns its configuration"
     y, p, _ = score_arrays(preds)

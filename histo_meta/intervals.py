@@ -264,7 +264,8 @@ def effective_n(
     S = codes.max() + 1
     if rate in (0, 1) or S == 1: return float(S)
     error = np.bincount(codes, hit-rate)
-    n_eff = rate*(1-rate) * n*n*(S-1)/(S*(error@error))
+    with np.errstate(divide='ignore'):  # if all slides have the same rate
+        n_eff = rate*(1-rate) * n*n*(S-1)/(S*(error@error))
     return float(np.clip(n_eff, 1, n))
 
 # %% ../nbs/50a_intervals.ipynb #dff318aa

@@ -198,6 +198,7 @@ def report_data(
     return ReportData(info, preds, y, p, slide=slide, result=result, predictor=predictor,
                       models=models, **parts)
 
+# %% ../nbs/60_report.ipynb #888dd88c
 def _by_fold(y, p, fold, slide, threshold):
     folds = subgroups(y, p, fold, threshold, slide)
     return dict(folds=folds, fold_auc=mean_auc_ci(y, p, fold, slide))

@@ -635,8 +635,7 @@ def train_run(
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
     if resume and _is_trained(out): return _evaluated(out, n_boot, num_workers, progress)
     if not resume: _check_unfinished(out)
-    given = _settings(kwargs, data=os.path.abspath(data), split=split, skip=skip,
-                      recipe=recipe, minutes=minutes)
+    given = _settings(kwargs, data=data, split=split, skip=skip, recipe=recipe, minutes=minutes)
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
     found = drop_unlabelled_test(find_patches(data))
@@ -647,8 +646,7 @@ def train_run(
           _pixels(found, out, files, progress, settings) as (found, keep)):
         checkpoints = _checkpoints(out, given, recipe, progress)
         patches = _read(found, keep, skip, settings['size'], progress)
-        lines = [EpochLines()] if progress else []
-        settings['cbs'] = [KeepEpochs(out), *lines, *L(kwargs.get('cbs'))]
+        settings['cbs'] = [KeepEpochs(out), *[EpochLines()]*progress, *L(kwargs.get('cbs'))]
         if progress: say(recipe, place)
         report = _report_seconds(recipe, found, kwargs) if minutes else 0
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
@@ -682,10 +680,10 @@ def _describe(value):
     if value is None or isinstance(value, (bool, int, float)): return value
     return getattr(value, '__name__', str(value))
 
-def _settings(kwargs, **others):
+def _settings(kwargs, data, **others):
     "All settings of a training by which its steps are decided"
     every = {k: v for k,v in kwargs.items() if k != 'cbs'} | others
-    return {k: _describe(v) for k,v in every.items()}
+    return {k: _describe(v) for k,v in every.items()} | dict(data=os.path.abspath(data))
 
 def _begun(folder, given):
     "The recipe of the training that was begun in a folder; None if there is none"
@@ -706,8 +704,8 @@ def _checkpoints(folder, given, recipe, progress):
         write_json(_settings_file(folder), dict(given=given, recipe=recipe.arguments))
         return Checkpoints(file)
     found = Checkpoints.read(file)
-    if progress: say(f'going on in epoch {found.state["epoch"]+1}, after {found.state["batches"]:,} '
-                     'of its mini-batches')
+    epoch, batches = found.state['epoch'] + 1, found.state['batches']
+    if progress: say(f'going on in epoch {epoch}, after {batches:,} of its mini-batches')
     return found
 
 def _is_trained(folder): return _is_bundle(Path(folder)/'bundle')
