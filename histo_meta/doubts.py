@@ -85,23 +85,39 @@ def _frozen_network():
     net = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
     return net.eval(), arch_stats(DEFAULT_ARCH)
 
-# %% ../nbs/66a_doubts.ipynb #819bdbd2
-def _embedder():
-    "A function from patches (n, size, size, 3) uint8 to their embeddings (n, 1280) float32"
-    import torch
-    from fastai.torch_core import default_device
-    from histo_meta.bundle import fold_norms
-    net, stats = _frozen_network()
-    device = default_device()
-    dtype = getattr(torch, find_precision('auto', device))
-    net = fold_norms(net).to(device, memory_format=torch.channels_last)
-    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in stats)
-    def embed(x):
-        x = torch.from_numpy(x).to(device).permute(0, 3, 1, 2)
-        with torch.inference_mode(), torch.autocast(device.type, dtype, dtype != torch.float32):
-            return net((x/255 - mean)/std).float().cpu().numpy()
-    return embed
+# %% ../nbs/66a_doubts.ipynb #186aaa8c
+_LAYERS = 1, 2, 3, 4  # of the seven stages of the network, those with maps of 1/4 to 1/16 of a side
 
+def _describe(out):
+    "Numbers (n, 4*channels) about the whole patch and its centre, from a map (n, channels, k, k)"
+    k = out.shape[-1]
+    centre = out[..., k//3:k - k//3, k//3:k - k//3]
+    parts = out.mean((2, 3)), centre.mean((2, 3)), centre.amax((2, 3)), centre.std((2, 3))
+    return [part.float() for part in parts]
+
+class _Embedder:
+    "Computes embeddings with the frozen network"
+    def __init__(self):
+        import torch
+        from fastai.torch_core import default_device
+        from histo_meta.bundle import fold_norms
+        (net, stats), self.device, self.maps = _frozen_network(), default_device(), []
+        self.dtype = getattr(torch, find_precision('auto', self.device))
+        self.net = fold_norms(net).to(self.device, memory_format=torch.channels_last)
+        self.mean, self.std = (torch.tensor(v, device=self.device).view(3, 1, 1) for v in stats)
+        def keep(layer, args, out): self.maps += _describe(out)
+        for k in _LAYERS: self.net.blocks[k].register_forward_hook(keep)
+
+    def __call__(self, x): # (n, size, size, 3) uint8; returns (n, 2304) float32
+        import torch
+        x = torch.from_numpy(x).to(self.device).permute(0, 3, 1, 2)
+        self.maps.clear()
+        half = self.dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=half):
+            out = self.net((x/255 - self.mean)/self.std)
+        return torch.cat([out.float(), *self.maps], 1).cpu().numpy()
+
+# %% ../nbs/66a_doubts.ipynb #e0475dcf
 def _embeddings(embed, table, rows, size, num_workers, bar):
     "Yields positions, and the embeddings of the patches there, batch by batch"
     from histo_meta.packed import PatchReader, read_ahead
@@ -112,8 +128,8 @@ def _embeddings(embed, table, rows, size, num_workers, bar):
         yield rows[part.start:part.stop], embed(x)
         bar.update(len(part))
 
-# %% ../nbs/66a_doubts.ipynb #e6c7d58c
-_C = .001  # inverse strength of the regularisation
+# %% ../nbs/66a_doubts.ipynb #8880bb9a
+_C = .003  # inverse strength of the regularisation
 
 def _fit(x, y):
     "Weights (features,) and bias of a regularised logistic regression on scaled inputs"
@@ -122,30 +138,7 @@ def _fit(x, y):
     weights = model.coef_[0]/scaler.scale_
     return weights, model.intercept_[0] - weights @ scaler.mean_
 
-# %% ../nbs/66a_doubts.ipynb #9a78de79
-def fold_probs(
-    table:pd.DataFrame, # A labelled patch table with hashes, as `read_patches` makes
-    folds:int=5, # As for `fold_numbers`
-    seed:int=0, # Decides the folds, and which patches are learned from
-    most:int=25_000, # Patches to learn from, at most
-    size:int=192, # Pixels along the side that the network sees
-    num_workers:int=None, # Threads that read; one for each core, at most eight, by default
-    progress:bool=False, # Show a progress bar on standard error
-)->np.ndarray: # (n,) probabilities of tumor
-    "Cross-validate a quick model: a probability for each patch from a model trained on others"
-    fold, y = fold_numbers(table, folds, seed), (table.label == 'tumor').to_numpy(int)
-    order = np.random.default_rng(seed).permutation(len(table))
-    learned, others = np.sort(order[:most]), np.sort(order[most:])
-    threads = check_number('num_workers (--threads)', num_workers or reading_threads(), 1, 64)
-    embed, p = _embedder(), np.empty(len(table))
-    with progress_bar(len(table), 'looking', disable=not progress) as bar:
-        def parts(rows): return _embeddings(embed, table, rows, size, threads, bar)
-        x = np.concatenate([part for _, part in parts(learned)])
-        models = _fit_folds(x, y[learned], fold[learned])
-        p[learned] = _predict(models, x, fold[learned])
-        for rows, part in parts(others): p[rows] = _predict(models, part, fold[rows])
-    return p
-
+# %% ../nbs/66a_doubts.ipynb #1dbd94af
 def _fit_folds(x, y, fold):
     "Weights (folds, features) and biases (folds,) of models, each trained without its own fold"
     models = [_fit(x[fold != k], y[fold != k]) for k in range(fold.max() + 1)]
@@ -154,6 +147,30 @@ def _fit_folds(x, y, fold):
 def _predict(models, x, fold):
     weights, bias = models
     return expit((x @ weights.T + bias)[np.arange(len(x)), fold])
+
+# %% ../nbs/66a_doubts.ipynb #5e1f8fdd
+def fold_probs(
+    table:pd.DataFrame, # A labelled patch table with hashes, as `read_patches` makes
+    folds:int=5, # As for `fold_numbers`
+    seed:int=0, # Decides the folds, and which patches are learned from
+    most:int=25_000, # Patches to learn from, at most
+    size:int=144, # Pixels along the side that the network sees; it was trained on larger images
+    num_workers:int=None, # Threads that read; one for each core, at most eight, by default
+    progress:bool=False, # Show a progress bar on standard error
+)->np.ndarray: # (n,) probabilities of tumor
+    "Cross-validate a quick model: a probability for each patch from a model trained on others"
+    fold, y = fold_numbers(table, folds, seed), (table.label == 'tumor').to_numpy(int)
+    order = np.random.default_rng(seed).permutation(len(table))
+    learned, others = np.sort(order[:most]), np.sort(order[most:])
+    threads = check_number('num_workers (--threads)', num_workers or reading_threads(), 1, 64)
+    embed, p = _Embedder(), np.empty(len(table))
+    with progress_bar(len(table), 'looking', disable=not progress) as bar:
+        def parts(rows): return _embeddings(embed, table, rows, size, threads, bar)
+        x = np.concatenate([part for _, part in parts(learned)])
+        models = _fit_folds(x, y[learned], fold[learned])
+        p[learned] = _predict(models, x, fold[learned])
+        for rows, part in parts(others): p[rows] = _predict(models, part, fold[rows])
+    return p
 
 # %% ../nbs/66a_doubts.ipynb #04013859
 def run_probs(
