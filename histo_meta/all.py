@@ -32,4 +32,6 @@ from .attribution import *
 from .uncertainty import *
 from .report import *
 from .run import *
+from .doubts import *
+from .audit import *
 from .cli import *

@@ -6,7 +6,7 @@
 __all__ = ['SEVERITIES', 'AUDIT_CHECKS', 'Finding', 'finding', 'scanned_table', 'Audit', 'audit', 'Fixed', 'fix_table',
            'write_table', 'audit_html', 'write_audit']
 
-# %% ../nbs/66_audit.ipynb #e9f687d8
+# %% ../nbs/66_audit.ipynb #54a2a63b
 import os, re
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from sklearn.metrics import roc_auc_score
 from .base import PATCH, SPLITS, VOCAB, InputError, one_line, say
 from .data import PATCH_COLUMNS, PatchSet, describe, find_patches, new_table, open_patch
 from .data import short_id
-from .doubts import fold_probs, label_doubts, run_probs
+from .doubts import check_weights, fold_probs, label_doubts, run_probs
 from .files import atomic_path, check_absent
-from .report import image_uri, page_templates
+from .report import image_uri, page_templates, table_html
 from .scan import LOOK_COLUMNS, duplicate_groups, scan_patches
 
 # %% ../nbs/66_audit.ipynb #5996afd5
@@ -85,7 +85,7 @@ def _hash_ids(table):
     "Which ids look like those of Kaggle?"
     return table.id.astype(str).str.fullmatch('(.*/)?[0-9a-f]{40}')
 
-# %% ../nbs/66_audit.ipynb #b5fe4443
+# %% ../nbs/66_audit.ipynb #39132180
 def _patches(n): return f'{n:,} patch' if n == 1 else f'{n:,} patches'
 
 def _are(n): return _patches(n) + (' is' if n == 1 else ' are')
@@ -101,7 +101,7 @@ def _files(t):
     lost, broken = bad[~there], bad[there]
     if len(lost):
         yield finding('missing file', 'error', f'{_are(len(lost))} listed, but the file is not '
-                      'there: copy it again, or delete its row', lost.index, lost.path)
+                      'there: copy it again, or delete its row', lost.index, 'not there: ' + lost.path)
     if len(broken):
         yield finding('unreadable file', 'error', f'{_patches(len(broken))} cannot be read: a '
                       'training stops there; get the file again, or leave it out with --skip',
@@ -122,7 +122,7 @@ def _labels_and_slides(t):
 
 AUDIT_CHECKS += [_files, _labels_and_slides]
 
-# %% ../nbs/66_audit.ipynb #bd45aca8
+# %% ../nbs/66_audit.ipynb #488c2957
 def _counts(values, most=4):
     "For example '1,200 of 96x96, 3 of 50x50'"
     n = values.value_counts()
@@ -140,9 +140,10 @@ def _pixels(t):
                       odd.index, sizes[odd.index])
     odd = ok[ok['mode'] != 'RGB']
     if len(odd):
+        modes = 'mode ' + odd['mode']
         yield finding('not RGB', 'warning', f'{_are(len(odd))} not stored as 8-bit RGB '
-                      f'({_counts(odd["mode"])}), and converted when read: grey ones have lost '
-                      'their stain', odd.index, odd['mode'])
+                      f'({_counts(modes)}), and converted when read: grey ones (L) have lost '
+                      'their stain', odd.index, modes)
     odd = ok[ok.pages.astype(bool)]
     if len(odd):
         yield finding('several pages', 'warning', f'{_patches(len(odd))} in a file with several '
@@ -150,12 +151,17 @@ def _pixels(t):
 
 AUDIT_CHECKS += [_pixels]
 
-# %% ../nbs/66_audit.ipynb #3b9f71dd
+# %% ../nbs/66_audit.ipynb #90f5e7ed
 _DARK = 50        # mean brightness below which a patch is nearly black, 0..255
 _NO_TISSUE = .005 # proportion of tissue below which a patch shows only glass
 _LITTLE = .02     # proportion of tissue below which a patch is nearly empty
 
-def _percent(values): return values.map('{:.1%} tissue'.format)
+_EMPTY = { # For each kind, words, and the column that is shown
+    'blank': ('of a single colour', 'brightness', 'brightness {:.0f} of 255'),
+    'nearly black': ('nearly black, such as the edge of a scan', 'brightness',
+                     'brightness {:.0f} of 255'),
+    'only glass': ('that show glass and no tissue', 'tissue', '{:.1%} tissue'),
+    'nearly empty': ('with hardly any tissue (below 2%)', 'tissue', '{:.1%} tissue')}
 
 def _emptiness(t):
     "Why each patch is nearly empty; None for those that are not, or cannot be read"
@@ -165,16 +171,14 @@ def _emptiness(t):
     return pd.Series(found, t.index, dtype=object).replace({'': None, 'no': None})
 
 def _empty(t):
-    meanings = {'blank': 'of a single colour', 'nearly black': 'nearly black',
-                'only glass': 'without tissue', 'nearly empty': 'with hardly any tissue (below 2%)'}
     reasons = _emptiness(t)
-    for kind, words in meanings.items():
-        odd = t[reasons == kind].sort_values(['label', 'tissue'], ascending=[False, True])
+    for kind, (words, column, form) in _EMPTY.items():
+        odd = t[reasons == kind].sort_values(['label', column], ascending=[False, True])
         tumor = int((odd.label == 'tumor').sum())
-        labelled = f', {tumor:,} of them labelled tumor: look at these first' if tumor else ''
+        advice = f'look at the {tumor:,} labelled tumor first' if tumor else 'a few do no harm'
         if len(odd):
-            yield finding(kind, 'warning', f'{_patches(len(odd))} {words}{labelled}', odd.index,
-                          _percent(odd.tissue))
+            yield finding(kind, 'warning', f'{_patches(len(odd))} {words}: {advice}', odd.index,
+                          odd[column].map(form.format))
 
 AUDIT_CHECKS += [_empty]
 
@@ -228,7 +232,7 @@ def _leaks(t):
 
 AUDIT_CHECKS += [_repeated, _conflicts, _leaks]
 
-# %% ../nbs/66_audit.ipynb #bbdfc882
+# %% ../nbs/66_audit.ipynb #dd2eb166
 def _ids(t):
     known = t[_hash_ids(t) & t.problem.isna()]
     if not len(known): return
@@ -242,7 +246,7 @@ def _ids(t):
     if len(odd):
         yield finding('id differs', 'error', f'{_patches(len(odd))} whose id is not the SHA-1 of '
                       'the pixels: the label was given to another image; get the original files',
-                      odd.index, 'SHA-1 of the pixels ' + odd.rgb_hash.str[:12] + '…')
+                      odd.index, 'SHA-1: ' + odd.rgb_hash.str[:10] + '…')
     yield finding('ids verified', 'note', f'{int(same.sum()):,} ids are the SHA-1 of their pixels',
                   count=int(same.sum()))
 
@@ -371,7 +375,7 @@ class Audit:
         n = self.findings.severity.value_counts().reindex(SEVERITIES, fill_value=0)
         return ', '.join(f'{v:,} {k}' + 's'*(v != 1) for k, v in n.items())
 
-# %% ../nbs/66_audit.ipynb #a8468702
+# %% ../nbs/66_audit.ipynb #c2f57b2d
 def _as_patches(data):
     "The `PatchSet` of a folder, a file, a patch table or a `PatchSet`"
     if not isinstance(data, (PatchSet, pd.DataFrame)): return find_patches(data, strict=False)
@@ -382,18 +386,27 @@ def _as_patches(data):
     return PatchSet(patches.table.assign(split=given_split(patches.table)), patches.source,
                     patches.layout, notes=patches.notes)
 
-def _with_probs(t, run, labels, threads, progress):
-    "The scanned table with a column `prob`, if there are probabilities"
-    if run is None and not labels: return t
-    rows = t.index[t.problem.isna() & t.label.notna()]
-    if t.label[rows].nunique() < 2:
+def _check_doubts(table, labels, run):
+    "The `Run`, if there is one; an `InputError` if labels cannot be doubted"
+    if labels and run is not None:
+        raise InputError('labels are doubted by a new model or by a run; leave out '
+                         '--labels (labels) or --run (run)')
+    if not labels and run is None: return None
+    if table.label.nunique() < 2:
         raise InputError('no labels to doubt: there must be patches of both classes; '
                          'leave out --labels (labels) and --run (run)')
+    if labels: return check_weights()
+    from histo_meta.run import Run
+    return run if isinstance(run, Run) else Run(run)
+
+def _probs(t, run, threads, progress):
+    "Probabilities of the patches that can be read and have a label; NaN for others"
+    rows = t.index[t.problem.isna() & t.label.notna()]
     p = (run_probs(run, t.loc[rows]) if run is not None else
          fold_probs(t.loc[rows], num_workers=threads, progress=progress))
-    return t.assign(prob=pd.Series(p, rows))
+    return pd.Series(p, rows).reindex(t.index)
 
-# %% ../nbs/66_audit.ipynb #620c6e68
+# %% ../nbs/66_audit.ipynb #05e410f0
 def audit(
     data, # A folder in any layout, a table …csv, a `PatchSet`, or a patch table
     labels:bool=False, # Cross-validate a model, to find the labels that it doubts; takes minutes
@@ -402,13 +415,11 @@ def audit(
     progress:bool=False, # Show what is going on, on standard error
 )->Audit:
     "List what is wrong with a data set"
-    if labels and run is not None:
-        raise InputError('labels are doubted by a new model or by a run; leave out --labels (labels) '
-                         'or --run (run)')
     patches = _as_patches(data)
     if progress: say(patches)
+    run = _check_doubts(patches.table, labels, run)
     t = scanned_table(patches.table, threads, progress)
-    t = _with_probs(t, run, labels, threads, progress)
+    if labels or run is not None: t['prob'] = _probs(t, run, threads, progress)
     found = [f for check in AUDIT_CHECKS for f in check(t)]
     found += [finding('folder', 'note', note, count=0) for note in patches.notes]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
@@ -490,7 +501,7 @@ def _shown(rows):
     ends = np.cumsum([len(group) for group in groups])
     return [group for group, end in zip(groups, ends) if end <= _PICTURES]
 
-# %% ../nbs/66_audit.ipynb #cc4ae19d
+# %% ../nbs/66_audit.ipynb #d6e83ce5
 def _thumbnail(row):
     "A patch as a JPEG for the page; None if it cannot be read"
     try: img = open_patch(row, PATCH)
@@ -505,31 +516,39 @@ def _picture(t, row, detail):
     "What the page shows about one patch"
     r = t.loc[row]
     words = _known(r.label, r.split, r.slide)
-    name = short_id(r.id, 20)
+    name = short_id(r.id, 15)
     return dict(name=name, full=r.id, words=words, detail=detail, uri=_thumbnail(r),
                 alt=f'patch {name}, {words or "no label"}')
 
+def _list(t, rows):
+    "Patches without pictures, as a table"
+    columns = ['id', 'label', 'split', 'slide']
+    listed = t.loc[rows.index[:_PICTURES], columns].assign(detail=rows.detail)
+    return table_html(listed.dropna(axis=1, how='all'))
+
 def _section(t, f):
-    "The pictures of a finding, in groups"
+    "The pictures of a finding, in groups; or a list where none can be read"
     groups = _shown(f.rows)
     boxes = [[_picture(t, row, f.rows.detail[row]) for row in group] for group in groups]
-    left = len(f.rows) - sum(map(len, groups))
-    return dict(finding=f, id=f.kind.replace(' ', '-'), boxes=boxes, left=left,
-                pairs=bool(f.rows.group.any()))
+    seen = any(picture['uri'] for box in boxes for picture in box)
+    return dict(finding=f, id=f.kind.replace(' ', '-'), boxes=boxes if seen else [],
+                list='' if seen else _list(t, f.rows), pairs=bool(f.rows.group.any()),
+                left=len(f.rows) - sum(map(len, groups)))
 
-# %% ../nbs/66_audit.ipynb #72b927ab
+# %% ../nbs/66_audit.ipynb #85b2f86b
 _STYLE = '''
-.patches { display:flex; flex-wrap:wrap; gap:1rem }
-.patches figure { width:132px }
-.patches.pairs { gap:1.2rem }
+.patches { display:grid; grid-template-columns:repeat(auto-fill, minmax(140px, 1fr)); gap:1rem }
+.patches.pairs { display:flex; flex-wrap:wrap; gap:1.2rem }
 .pair { display:flex; flex-wrap:wrap; gap:.8rem; padding:.7rem; border:1px solid var(--line);
   border-radius:8px }
-.view { position:relative; width:132px; height:132px }
-.view img { width:132px; height:132px; border-radius:4px }
+.pair figure { width:132px }
+.view { position:relative; aspect-ratio:1 }
+.view img { width:100%; height:100%; border-radius:4px; outline:1px solid var(--line) }
 .view::after { content:""; position:absolute; inset:33.3%; border:1px solid #fff;
   outline:1px solid #0005 }
 .patches figcaption { font-size:.8rem; line-height:1.35; overflow-wrap:anywhere }
 .patches figcaption b { display:block }
+.patches + .note { margin-top:1rem }
 .badge { display:inline-block; font-size:.75rem; font-weight:600; line-height:1; padding:.25rem .5rem;
   border-radius:99px; color:#fff; background:var(--gray) }
 .badge.error { background:var(--red) } .badge.warning { background:var(--amber) }
@@ -543,7 +562,7 @@ a { color:inherit }
   body { background:#17191c } }
 '''
 
-# %% ../nbs/66_audit.ipynb #74198812
+# %% ../nbs/66_audit.ipynb #8af84e12
 _PAGE = '''{% set title = 'Audit of ' ~ name %}
 {% include 'head' %}
 <body>
@@ -572,6 +591,7 @@ Made with histo_meta {{ version }}.</p>
 _SECTION = '''<h2 id="{{ section.id }}">{{ section.finding.kind }}
 <span class="badge {{ section.finding.severity }}">{{ section.finding.severity }}</span></h2>
 <p>{{ section.finding.text }}.</p>
+<div class="scroll">{{ section.list }}</div>
 <div class="patches{% if section.pairs %} pairs{% endif %}">
 {% for box in section.boxes %}
 <div{% if section.pairs %} class="pair"{% endif %}>
