@@ -342,6 +342,7 @@ def _kaggle(folder, strict):
         table = table[table.label.notna()].reset_index(drop=True)
     return PatchSet(table, layout='Kaggle folder', notes=notes)
 
+# %% ../nbs/20_data.ipynb #55d68b91
 def _lost_rows(train, ids):
     "Rows of images that are listed, but not there"
     ending = os.path.splitext(train.images[0])[1] if train.images else IMAGE_TYPES[0]
@@ -536,9 +537,9 @@ def _h5_rows(path, rows):
     good = np.where(in_h5, numbers.str.fullmatch('[0-9]{1,9}'), numbers == '')
     if good.all(): return numbers
     first = rows[~good.astype(bool)].index[0]
-    raise InputError(f'{path}: {one_line(rows.path[first], 200)} has {one_line(texts[first], 60)!r} '
-                     'in the column row; give the row in an HDF5 file, counted from 0, and '
-                     'nothing for an image file')
+    text = one_line(texts[first], 60)
+    raise InputError(f'{path}: {one_line(rows.path[first], 200)} has {text!r} in the column row; '
+                     'give the row in an HDF5 file, counted from 0, and nothing for an image file')
 
 # %% ../nbs/20_data.ipynb #7d14ac57
 def _table_places(file, rows):

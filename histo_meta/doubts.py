@@ -21,12 +21,12 @@ from .intervals import check_scores
 from .machine import find_precision, reading_threads
 from .scan import duplicate_groups
 
-# %% ../nbs/66a_doubts.ipynb #3d9be2b3
+# %% ../nbs/66a_doubts.ipynb #c2d1a574
 class LabelDoubts(NamedTuple):
     "What a model thinks of labels"
-    confidence:np.ndarray # (n,) probability of the label that a patch has; the lower, the more doubt
+    confidence:np.ndarray # (n,) probability of the label that is given; low where it is doubted
     wrong:np.ndarray # (n,) bool, whether the label is probably wrong
-    thresholds:np.ndarray # (2,) mean probability of normal in normal patches, of tumor in tumor ones
+    thresholds:np.ndarray # (2,) mean probability of each class in the patches labelled so
     joint:np.ndarray # (2, 2) patches by label (rows) and class that the model is confident of
 
 def label_doubts(
@@ -71,7 +71,7 @@ def fold_numbers(
     for k, (_, rows) in enumerate(splitter.split(units, table.label, units)): fold[rows] = k
     return fold
 
-# %% ../nbs/66a_doubts.ipynb #77d834bf
+# %% ../nbs/66a_doubts.ipynb #0abc5892
 def _weights():
     from histo_meta.weights import DEFAULT_ARCH, find_arch, packaged_weights
     weights = packaged_weights(find_arch(DEFAULT_ARCH))
@@ -83,6 +83,7 @@ def check_weights():
     "Raise an `InputError` unless the weights of the quick model are installed"
     _weights()
 
+# %% ../nbs/66a_doubts.ipynb #de3fcb7e
 def _frozen_network():
     "EfficientNet-Lite0 without its last layer, and mean and standard deviation of its inputs"
     import timm
@@ -91,7 +92,7 @@ def _frozen_network():
     net = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
     return net.eval(), arch_stats(DEFAULT_ARCH)
 
-# %% ../nbs/66a_doubts.ipynb #186aaa8c
+# %% ../nbs/66a_doubts.ipynb #c52daaba
 _LAYERS = 1, 2, 3, 4  # of the seven stages of the network, those with maps of 1/4 to 1/16 of a side
 
 def _describe(out):
@@ -101,6 +102,7 @@ def _describe(out):
     parts = out.mean((2, 3)), centre.mean((2, 3)), centre.amax((2, 3)), centre.std((2, 3))
     return [part.float() for part in parts]
 
+# %% ../nbs/66a_doubts.ipynb #cb8b42d6
 class _Embedder:
     "Computes embeddings with the frozen network"
     def __init__(self):

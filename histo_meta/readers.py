@@ -146,6 +146,7 @@ def _decode(content):
         img.load()
         return Picture(_convert(img, raw_mode), pages, mode)
 
+# %% ../nbs/20a_readers.ipynb #48f6f2da
 def _why(error, content):
     "What an exception of a decoder means"
     if isinstance(error, Image.DecompressionBombError): return f'it {_SLIDE}'

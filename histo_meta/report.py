@@ -699,6 +699,7 @@ _HEAD = '''<!doctype html>
 <title>{{ title }}</title><style>{{ style }}</style></head>
 '''
 
+# %% ../nbs/60_report.ipynb #81538a89
 _PAGE = '''{% set title = info.name %}
 {% include 'head' %}
 <body>

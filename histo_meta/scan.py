@@ -348,7 +348,7 @@ def check_patches(
 
 # %% ../nbs/21_scan.ipynb #397fed02
 def read_patches(
-    path, # Folder in any of the known layouts, one PCam file …_x.h5, or a `PatchSet`
+    path, # Folder in any of the known layouts, PCam file …_x.h5, table …csv, or a `PatchSet`
     skip:bool=False, # Leave out patches that cannot be read; otherwise an `InputError` names them
     labels:bool=True, # Require labels of both classes
     progress:bool=False, # Report what was found, and show a progress bar, on standard error
