@@ -330,7 +330,7 @@ def _unusual(t):
 
 AUDIT_CHECKS += [_unusual]
 
-# %% ../nbs/66_audit.ipynb #28ee42c1
+# %% ../nbs/66_audit.ipynb #72b3d8d4
 def _doubted(t):
     known = t[t.prob.notna() & t.label.notna()] if 'prob' in t else t[:0]
     if known.label.nunique() < 2: return
@@ -342,8 +342,8 @@ def _doubted(t):
     words = [f'labelled {r.label}, probability of tumor {r.prob:.3f}' for r in rows.itertuples()]
     if len(rows):
         yield finding('doubted label', 'warning', f'{len(rows):,} of {len(known):,} labels are '
-                      f'doubted by a model that has not seen them (AUC {auc:.3f}{judge}): look at the '
-                      'first ones', rows.index, words)
+                      f'doubted by a model that has not seen them (AUC {auc:.3f}{judge}): look '
+                      'at the first ones', rows.index, words)
 
 AUDIT_CHECKS += [_doubted]
 
