@@ -35,4 +35,6 @@ from .uncertainty import *
 from .report import *
 from .run import *
 from .crossval import *
+from .doubts import *
+from .audit import *
 from .cli import *

@@ -107,14 +107,20 @@ def describe(
 
 # %% ../nbs/20_data.ipynb #825877da
 def find_patches(
-    path, # Folder in any of the known layouts, or one PCam file …_x.h5
+    path, # Folder in any of the known layouts, one PCam file …_x.h5, or a table …csv
+    strict:bool=True, # Refuse labels without an image; False keeps all rows, for an audit
 )->PatchSet: # The patch table with its source and layout
     "Find the patches in `path`, without opening any image"
     place = _existing(path)
-    found = _read_layout(read_folder(place)) if place.is_dir() else _read_h5([place])
+    found = replace(_read_place(place, strict), source=str(path))
     if not len(found): raise InputError(f'{path}: {_NO_IMAGES}')
-    folder = place if place.is_dir() else place.parent
-    return _with_slides(replace(found, source=str(path)), folder)
+    if found.layout == _TABLE: return found
+    return _with_slides(found, place if place.is_dir() else place.parent, strict)
+
+def _read_place(place, strict):
+    if place.is_dir(): return _read_layout(read_folder(place), strict)
+    is_table = place.suffix.lower() == '.csv' and place.is_file()
+    return _table_file(place, strict) if is_table else _read_h5([place])
 
 def patch_table(
     path, # As for `find_patches`
@@ -135,6 +141,7 @@ _KAGGLE = 'train_labels.csv with a folder train'
 _CLASSES = 'class folders 0 and 1, or normal and tumor, directly or in train, valid and test'
 _IMAGES = 'images without labels'
 _PCAM = 'PCam files *_x.h5'
+_TABLE = 'table of patches'  # a CSV file, and no folder
 _LAYOUTS = _KAGGLE, _CLASSES, _IMAGES, _PCAM
 
 def _layout(folder):
@@ -147,8 +154,9 @@ def _layout(folder):
     if _has_classes(folder): return _class_folders
     if folder.images: return _flat
 
-def _read_layout(folder):
+def _read_layout(folder, strict):
     read = _layout(folder)
+    if read is _kaggle: return _kaggle(folder, strict)
     if read: return read(folder)
     raise _unknown(folder)
 
@@ -223,11 +231,11 @@ def _flat(folder):
     table = new_table(folder.images, folder.path)
     return PatchSet(table, layout='images without labels', notes=notes)
 
-def _with_slides(found, folder):
+def _with_slides(found, folder, strict):
     "`found`, with the slides in a file of `folder` if there is one"
     files = [folder/name for name in ('slides.csv', 'patch_id_wsi_full.csv')]
     file = next(filter(os.path.lexists, files), None)
-    return replace(found, table=add_slides(found.table, file)) if file else found
+    return replace(found, table=add_slides(found.table, file, strict)) if file else found
 
 # %% ../nbs/20_data.ipynb #9d49245b
 def without_ending(
@@ -261,6 +269,7 @@ def _check_slides(path, slides):
 def add_slides(
     table:pd.DataFrame, # A patch table
     path, # CSV file with columns id and slide (or wsi)
+    strict:bool=True, # Refuse patches without a slide; False leaves their slide empty
 )->pd.DataFrame: # A copy of the table with its column `slide` filled in
     "Look up the slide of every patch in the file `path`"
     rows = _read_slides(path).drop_duplicates()
@@ -269,11 +278,12 @@ def add_slides(
         raise InputError(f'{path}: patch {_some(twice[:1])} has two different slides; keep one row')
     slides = rows[rows.slide != ''].set_index('id').slide
     missing = table.id[~table.id.isin(slides.index)]
-    if len(missing):
+    if strict and len(missing):
         raise InputError(f'{path}: no slide for {_patches(len(missing))}, '
                          f'such as {missing.iloc[0]}; add the missing rows, or remove the file')
     _check_slides(path, slides)
-    return table.assign(slide=table.id.map(slides))
+    found = table.id.map(slides).astype(object)
+    return table.assign(slide=found.where(found.notna(), None))
 
 # %% ../nbs/20_data.ipynb #927575dd
 def _split_column(path, rows):
@@ -297,12 +307,7 @@ def read_labels(
     "The labels in a label file; ids may have the ending of an image file"
     df = read_rows(path, ['id', 'label'])
     if not len(df): raise InputError(f'{path}: no labels in it; add a row for each image')
-    labels = df.label.map(to_label)
-    bad = df[labels.isna()]
-    if len(bad):
-        raise InputError(f'{path}: patch {_some(bad.id[:1])} has the label '
-                         f'{one_line(bad.label.iloc[0], 60)!r} ({_count(len(bad), "such row")}); '
-                         'use 0 or normal, 1 or tumor')
+    labels = _label_column(path, df)
     ids = without_ending(df.id)
     twice = ids[ids.duplicated()]
     if len(twice):
@@ -310,23 +315,40 @@ def read_labels(
     columns = dict(label=labels.to_numpy(), split=_split_column(path, df))
     return pd.DataFrame(columns, pd.Index(ids, name='id'), dtype=object)
 
+def _label_column(path, rows, empty=False):
+    "'normal' or 'tumor' for each row; with `empty`, None where there is no label"
+    labels = rows.label.map(to_label)
+    bad = rows[labels.isna() & ~((rows.label == '') & empty)]
+    if not len(bad): return labels.astype(object).where(labels.notna(), None)
+    raise InputError(f'{path}: patch {_some(bad.id[:1])} has the label '
+                     f'{one_line(bad.label.iloc[0], 60)!r} ({_count(len(bad), "such row")}); '
+                     'use 0 or normal, 1 or tumor')
+
 # %% ../nbs/20_data.ipynb #77bda90f
-def _kaggle(folder):
+def _kaggle(folder, strict):
     parts = [read_folder(folder.path/name) for name in ('train', 'test') if name in folder.folders]
     _check_rest([folder, *parts], _KAGGLE)
     train = parts[0]
     table = new_table(train.images, train.path)
     labels = read_labels(folder.path/'train_labels.csv')
-    _check_complete(train.path, table.id, labels.index)
-    found = labels.reindex(table.id).set_axis(table.index)
-    table = table.assign(label=found.label, split=found.split.where(found.split.notna(), None))
-    known = table[table.label.notna()].reset_index(drop=True)
+    lost = labels.index.difference(table.id)
     notes = _strays([folder], 'Kaggle folder') + _unread([train])
-    return PatchSet(known, layout='Kaggle folder',
-                    notes=notes + _unlabelled(train.path, len(table) - len(known)))
+    if strict: _check_complete(train.path, table.id, labels, lost)
+    else: table = pd.concat([table, _lost_rows(train, lost)], ignore_index=True)
+    found = labels.reindex(table.id).set_axis(table.index)
+    table = table.assign(**found.where(found.notna(), None))
+    if strict:
+        notes += _unlabelled(train.path, int(table.label.isna().sum()))
+        table = table[table.label.notna()].reset_index(drop=True)
+    return PatchSet(table, layout='Kaggle folder', notes=notes)
 
-def _check_complete(path, images, labels):
-    lost = labels.difference(images)
+# %% ../nbs/20_data.ipynb #55d68b91
+def _lost_rows(train, ids):
+    "Rows of images that are listed, but not there"
+    ending = os.path.splitext(train.images[0])[1] if train.images else IMAGE_TYPES[0]
+    return new_table([train.path/f'{id}{ending}' for id in ids], id=list(ids))
+
+def _check_complete(path, images, labels, lost):
     if not len(lost): return
     none = len(lost) == len(labels) and len(images) > 0
     hint = f'; ids are file names without folder and ending, such as {images[0]}' if none else ''
@@ -441,7 +463,7 @@ class _Meta(NamedTuple):
     id:list=None # Ids; only files of `pack_patches` have them
     slide:list=None # Slides
 
-def _check_h5_ids(path, ids):
+def _check_ids(path, ids):
     twice = ids[ids.duplicated()]
     if len(twice): raise InputError(f'{path}: two patches have the id {_some(twice[:1])}; fix it')
     for id in ids:
@@ -455,7 +477,7 @@ def _h5_meta(path, images):
                          'download the files again')
     slide = _slide_names(rows.wsi)
     packed = 'id' in rows
-    if packed: _check_h5_ids(path, rows.id)
+    if packed: _check_ids(path, rows.id)
     known = (slide != '').any() or not packed
     if known: _check_slides(path, slide)
     return _Meta(rows.id.tolist() if packed else None, slide.tolist() if known else None)
@@ -481,7 +503,7 @@ def _read_h5(paths):
                          'word of its own, but there are other files; rename it, or move it '
                          'elsewhere')
     table = pd.concat([_h5_table(file) for file in files], ignore_index=True)
-    _check_h5_ids(Path(paths[0]).parent, table.id)
+    _check_ids(Path(paths[0]).parent, table.id)
     return PatchSet(table, layout='PCam HDF5')
 
 # %% ../nbs/20_data.ipynb #f4f0a26d
@@ -500,6 +522,62 @@ def _unused_h5(folder, used):
     rest = [n for n in found if n.removesuffix('.gz') not in used and not n.endswith('_y.h5')]
     return tuple(f'{folder.path/n} not used: ' + ('it is compressed' if n.endswith('.gz') else
                  'its name does not end in _x.h5') for n in rest)
+
+# %% ../nbs/20_data.ipynb #5b00ebfd
+def _table_rows(path):
+    try: return read_rows(path, ['path'])
+    except InputError as e:
+        raise InputError(f'{e}; or give the folder that your patches are in') from e
+
+def _h5_rows(path, rows):
+    "The row of each patch in its HDF5 file as text; '' for image files"
+    texts = rows.row if 'row' in rows else pd.Series('', rows.index)
+    numbers = texts.str.replace(r'\.0+$', '', regex=True)  # pandas writes 3.0 next to missing ones
+    in_h5 = rows.path.str.lower().str.endswith(('.h5', '.hdf5'))
+    good = np.where(in_h5, numbers.str.fullmatch('[0-9]{1,9}'), numbers == '')
+    if good.all(): return numbers
+    first = rows[~good.astype(bool)].index[0]
+    text = one_line(texts[first], 60)
+    raise InputError(f'{path}: {one_line(rows.path[first], 200)} has {text!r} in the column row; '
+                     'give the row in an HDF5 file, counted from 0, and nothing for an image file')
+
+# %% ../nbs/20_data.ipynb #7d14ac57
+def _table_places(file, rows):
+    "Absolute path and id of each patch of a table"
+    folder = os.path.abspath(file.parent)
+    empty = rows.index[rows.path == '']
+    if len(empty):
+        raise InputError(f'{file}: patch number {empty[0] + 1:,} has no path; fill it in')
+    path = [os.path.abspath(os.path.join(folder, p)) for p in rows.path]
+    names = path if 'id' in rows else [_h5_name(*place) for place in zip(path, rows.row)]
+    ids = rows.id if 'id' in rows else pd.Series(_ids(names, folder), dtype=object)
+    _check_ids(file, ids)
+    for p in path:
+        if _problem(p): raise InputError(f'{file}: {one_line(p)}: {_problem(p)}; rename the file')
+    return path, ids
+
+def _h5_name(path, row): return f'{_stem(path).removesuffix("_x")}_{int(row):07d}' if row else path
+
+def _table_slides(file, rows, strict):
+    "The slide of each patch of a table, or None; if some are known, all must be"
+    if 'slide' not in rows: return None
+    slides = _slide_names(rows.slide)
+    known = slides != ''
+    _check_slides(file, slides[known] if not strict or not known.any() else slides)
+    return slides.where(known, None)
+
+# %% ../nbs/20_data.ipynb #8d701b11
+def _table_file(file, strict):
+    "A patch set of a CSV file with a column path"
+    rows = _table_rows(file)
+    if not len(rows): raise InputError(f'{file}: no patches in it; add a row for each patch')
+    rows['row'] = _h5_rows(file, rows)
+    path, rows['id'] = _table_places(file, rows)
+    label = _label_column(file, rows, empty=True) if 'label' in rows else None
+    table = new_table(path, id=rows.id.tolist(), label=label, split=_split_column(file, rows),
+                      slide=_table_slides(file, rows, strict),
+                      row=pd.to_numeric(rows.row).astype('Int64'))
+    return PatchSet(table, layout=_TABLE)
 
 # %% ../nbs/20_data.ipynb #aabb85b6
 _NO_IMAGES = f'no images in this folder; images are files with {" ".join(IMAGE_TYPES)}'
@@ -533,8 +611,9 @@ def _advice(folder):
     return f'; the first images are in {found}.' if found else '.'
 
 # %% ../nbs/20_data.ipynb #50d49adf
-def _missing_labels(path):
+def _missing_labels(path, source):
     "Where the label of a patch in the file `path` would come from"
+    if source.endswith('.csv'): return 'the column label of this table'
     if path.endswith('.h5'): return f'{_h5_file(Path(path)).y}, which is not there'
     return f'{_KAGGLE}, or from {_CLASSES}'
 
@@ -546,7 +625,7 @@ def check_labels(
     unknown = table[table.label.isna()]
     if len(unknown):
         raise InputError(f'{source}: {len(unknown):,} of {_patches(len(table))} have no label; '
-                         f'labels come from {_missing_labels(unknown.path.iloc[0])}')
+                         f'labels come from {_missing_labels(unknown.path.iloc[0], source)}')
     found = table.label.unique()
     if len(found) > 1: return table
     raise InputError(f'{source}: all {_patches(len(table))} are {found[0]}; '

@@ -126,6 +126,11 @@ class Picture(NamedTuple):
     "An image file, read"
     image:Image.Image # 8-bit RGB, square
     pages:bool # Does the file hold more than one page or frame? The first one was read
+    mode:str='RGB' # Pillow's name of the pixels in the file, such as L for grey, or RGB;16B
+
+def _mode(img, raw_mode):
+    "Pillow's name of the pixels in the file: of 16 bits, the one that says so"
+    return next((name for name in raw_mode.split() if ';16' in name), img.mode)
 
 def _decode(content):
     "A `Picture`; any exception of the decoder may come out"
@@ -136,10 +141,12 @@ def _decode(content):
         if len(content) > _MAX_BYTES: raise ValueError(_LARGE)
         _check_tiff(getattr(img, 'tag_v2', {}), img.mode)
         raw_mode = _raw_mode(img)
+        pages, mode = getattr(img, 'is_animated', False), _mode(img, raw_mode)
         file.left = math.inf
         img.load()
-        return Picture(_convert(img, raw_mode), getattr(img, 'is_animated', False))
+        return Picture(_convert(img, raw_mode), pages, mode)
 
+# %% ../nbs/20a_readers.ipynb #48f6f2da
 def _why(error, content):
     "What an exception of a decoder means"
     if isinstance(error, Image.DecompressionBombError): return f'it {_SLIDE}'

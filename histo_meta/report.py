@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['REPORT_PLOTS', 'REPORT_TABLES', 'HASH_MEANS', 'estimate_text', 'split_summary', 'RunInfo', 'TTAErrors', 'ReportData',
            'report_data', 'score_arrays', 'point_words', 'temperature_summary', 'ReportPlot', 'ReportTable',
-           'plot_loss', 'draw_plots', 'table_html', 'info_sheet', 'png_uri', 'report_html', 'write_report',
-           'model_card']
+           'plot_loss', 'draw_plots', 'table_html', 'info_sheet', 'image_uri', 'page_templates', 'report_html',
+           'write_report', 'model_card']
 
 # %% ../nbs/60_report.ipynb #e1311e35
 import base64
@@ -720,12 +720,18 @@ td.num, th.num { text-align:right; font-variant-numeric:tabular-nums; white-spac
 '''
 
 # %% ../nbs/60_report.ipynb #28853d3a
-_PAGE = '''<!doctype html>
+_HEAD = '''<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
   content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{{ info.name }}</title><style>{{ style }}</style></head><body>
+<title>{{ title }}</title><style>{{ style }}</style></head>
+'''
+
+# %% ../nbs/60_report.ipynb #81538a89
+_PAGE = '''{% set title = info.name %}
+{% include 'head' %}
+<body>
 <h1>{{ info.name }}</h1>
 <p class="sub">{{ info.summary }}; evaluated on {{ info.measured_on }}</p>
 <div class="box warn"><b>{{ research }}</b> {{ split }}</div>
@@ -781,12 +787,12 @@ HASH_MEANS = (
     'new one, so compare it with the hash that the author has published. It says nothing about '
     'who made the model, or how good it is.')
 
-def png_uri(
-    path, # A PNG file
+def image_uri(
+    content:bytes, # Content of an image file
+    kind:str='png', # Its type: png or jpeg
 )->Markup: # For the `src` of an image
     "A picture as a data URI, so that the page needs no other file"
-    data = base64.b64encode(Path(path).read_bytes())
-    return Markup('data:image/png;base64,' + data.decode())
+    return Markup(f'data:image/{kind};base64,{base64.b64encode(content).decode()}')
 
 def _png_width(path):
     "Width in pixels, which is in bytes 16 to 19 of a PNG file"
@@ -797,7 +803,8 @@ def _pictures(e, folder):
     "Each plot that was drawn, with its data URI and its width in CSS pixels"
     for plot in REPORT_PLOTS:
         file = Path(folder)/f'{plot.name}.png'
-        if _known(e, plot) and file.exists(): yield plot, png_uri(file), _png_width(file)*108//150
+        if not _known(e, plot) or not file.exists(): continue
+        yield plot, image_uri(file.read_bytes()), _png_width(file)*108//150
 
 def _lists(e):
     "Each table that can be made, with its note and its HTML"
@@ -821,14 +828,23 @@ def _tiles(m):
     slides = f", {m['slides']:,} slides" if m['slides'] else ''
     yield 'Patches', f"{m['n']:,}", f"{m['events']:,} tumor{slides}"
 
+def page_templates(
+    parts:dict, # Names of templates to their texts; they may include 'head', which needs a `title`
+    style:str='', # CSS to add to the style of the report
+    options:dict=None, # Of the Jinja `Environment`; by default every value is escaped
+)->Environment:
+    "Templates of a page that looks like the report"
+    css = _STYLE_TEXT + _STYLE_PLOTS + _STYLE_TABLES + style
+    loader = DictLoader(dict(parts, head=_HEAD))
+    env = Environment(**options or _HTML, loader=loader, keep_trailing_newline=True)
+    env.globals |= dict(style=Markup(css), research=RESEARCH_ONLY)
+    return env
+
 def _templates(name):
-    style = _STYLE_TEXT + _STYLE_PLOTS + _STYLE_TABLES
     parts = dict(page=_PAGE, chapter=_CHAPTER, facts=_FACTS, card=_CARD,
                  card_facts=_CARD_FACTS)
-    options = _MARKDOWN if name == 'card' else _HTML
-    env = Environment(**options, loader=DictLoader(parts), keep_trailing_newline=True)
-    env.globals |= dict(style=Markup(style), research=RESEARCH_ONLY, limits=_LIMITS,
-                        hash_means=HASH_MEANS)
+    env = page_templates(parts, options=_MARKDOWN if name == 'card' else _HTML)
+    env.globals |= dict(limits=_LIMITS, hash_means=HASH_MEANS)
     return env.get_template(name)
 
 # %% ../nbs/60_report.ipynb #f09b8cd5
