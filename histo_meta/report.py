@@ -186,7 +186,7 @@ def report_data(
     y, p, slide = score_arrays(preds)
     raw = p if raw is None else check_scores(y, raw)[1]
     result = evaluate(y, p, slide, threshold, n_boot=n_boot, name=info.measured_on)
-    parts = dict(raw=raw, errors=top_losses(preds, 50))
+    parts = dict(raw=raw, errors=top_losses(preds, 50), predictor=predictor, models=models)
     if slide is not None:
         parts['subgroups'] = _by_slide(y, p, slide, result.point.threshold)
     if predictor: parts['attribution'] = _attribution(preds, predictor)
@@ -195,8 +195,7 @@ def report_data(
     if models: parts['comparison'] = compare(y, models, slide)
     if threshold is None: parts |= _cross_fit(y, raw, slide)
     if 'fold' in preds: parts |= _by_fold(y, p, preds.fold, slide, result.point.threshold)
-    return ReportData(info, preds, y, p, slide=slide, result=result, predictor=predictor,
-                      models=models, **parts)
+    return ReportData(info, preds, y, p, slide=slide, result=result, **parts)
 
 # %% ../nbs/60_report.ipynb #888dd88c
 def _by_fold(y, p, fold, slide, threshold):
