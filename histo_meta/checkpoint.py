@@ -20,6 +20,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelEpochException
+from fastai.torch_core import to_device
 from fastcore.basics import patch
 from fastcore.foundation import L
 
@@ -80,7 +81,8 @@ def _set_learner(learn, state):
     learn.model.load_state_dict(state['model'])
     learn.opt.load_state_dict(state['opt'])
     for cb in _resuming(learn):
-        for name, value in state['callbacks'][cb.name].items(): setattr(cb, name, value)
+        kept = to_device(state['callbacks'][cb.name], learn.dls.device)
+        for name, value in kept.items(): setattr(cb, name, value)
     _set_recorder(learn.recorder, state['recorder'])
     learn.train_iter = state['train_iter']
 

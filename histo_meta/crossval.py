@@ -24,8 +24,8 @@ from .files import claim_folder, file_hash, read_json, write_json, write_text
 from .files import write_together
 from .metrics import apply_temperature, operating_point
 from .report import model_card, report_data, score_arrays
-from .run import Run, predictions_hash, split_csv, train_run, write_csv
-from .run import write_evaluation
+from .run import Run, check_same, given_settings, predictions_hash, split_csv
+from .run import train_run, write_csv, write_evaluation
 from .splits import FoldSplitter, given_split
 
 # %% ../nbs/65a_crossval.ipynb #c0bdc522
@@ -42,11 +42,12 @@ def cross_validate(
     **kwargs, # Passed on to `train_run`
 )->Run: # Its predictions come from the folds, its model is the ensemble of the networks
     "Train once for each fold, and evaluate all patches, each with a network that did not see it"
-    check_number('folds (--folds)', folds, 2, 20)
+    check_number('folds (--folds)', folds, 2, 20//(kwargs.get('members') or 1))
     if resume and (Path(out)/'metrics.json').exists(): return Run(out)
     began, by = perf_counter(), _units(data, folds)
     with claim_folder(out, new=not (resume and (Path(out)/'folds').is_dir())) as out:
-        (out/'folds').mkdir(exist_ok=True)
+        _note_settings(out/'folds', given_settings(kwargs, data, folds=folds, seed=seed,
+                                                   recipe=recipe))
         runs = []
         for fold in range(1, folds + 1):
             if progress: say(f'fold {fold} of {folds}')
@@ -68,6 +69,13 @@ def _left(minutes, began, fold, folds):
     "The time for one fold: an equal part of what is left"
     if minutes is None: return None
     return (minutes - (perf_counter() - began)/60)/(folds - fold + 1)
+
+def _note_settings(folder, given):
+    "Write down the settings of a cross-validation; if it goes on, they must be the same"
+    folder.mkdir(exist_ok=True)
+    file = folder/'settings.json'
+    if file.exists(): check_same(folder.parent, read_json(file), given)
+    else: write_json(file, given)
 
 # %% ../nbs/65a_crossval.ipynb #c1c64636
 def _pooled(runs):

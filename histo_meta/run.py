@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
            'write_training', 'predictions_hash', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run',
-           'run_recipe', 'run_point', 'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission',
-           'kaggle_submission', 'predict_run', 'export_run']
+           'given_settings', 'check_same', 'run_recipe', 'run_point', 'evaluation_info', 'evaluate_run',
+           'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run', 'export_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
 import hashlib, math, os, shutil
@@ -635,7 +635,7 @@ def train_run(
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
     if resume and _is_trained(out): return _evaluated(out, n_boot, num_workers, progress)
     if not resume: _check_unfinished(out)
-    given = _settings(kwargs, data=data, split=split, skip=skip, recipe=recipe, minutes=minutes)
+    given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
     found = drop_unlabelled_test(find_patches(data))
@@ -680,19 +680,32 @@ def _describe(value):
     if value is None or isinstance(value, (bool, int, float)): return value
     return getattr(value, '__name__', str(value))
 
-def _settings(kwargs, data, **others):
-    "All settings of a training by which its steps are decided"
+def given_settings(
+    kwargs:dict, # Settings by name; callbacks are left out
+    data, # The data, a folder for example
+    **others, # More settings
+)->dict: # In types that JSON has
+    "All settings by which the steps of a training are decided"
     every = {k: v for k,v in kwargs.items() if k != 'cbs'} | others
     return {k: _describe(v) for k,v in every.items()} | dict(data=os.path.abspath(data))
+
+# %% ../nbs/65_run.ipynb #2c356120
+def check_same(
+    folder, # Where a training was begun
+    before:dict, # Its `given_settings`
+    given:dict, # Those of the training that should go on with it
+):
+    "Raise an `InputError` if a setting has changed"
+    for name in sorted({*before, *given}):
+        old, new = before.get(name), given.get(name)
+        if old != new: raise InputError(f'the training in {folder} began with {name}={old}, and it '
+                                        f'cannot go on with {new}; give the same command')
 
 def _begun(folder, given):
     "The recipe of the training that was begun in a folder; None if there is none"
     if not _settings_file(folder).exists(): return None
     before = read_json(_settings_file(folder))
-    for name in sorted({*before['given'], *given}):
-        old, new = (settings.get(name) for settings in (before['given'], given))
-        if old != new: raise InputError(f'the training in {folder} began with {name}={old}, and it '
-                                        f'cannot go on with {new}; give the same command')
+    check_same(folder, before['given'], given)
     return Recipe(**before['recipe'])
 
 # %% ../nbs/65_run.ipynb #f7bde9b3
@@ -713,7 +726,9 @@ def _is_trained(folder): return _is_bundle(Path(folder)/'bundle')
 def _evaluated(folder, *args):
     "A run whose training is finished; it is evaluated if it was not"
     run = Run(folder)
-    return run if run.evaluated else _finish(run, *args)
+    if not run.evaluated: return _finish(run, *args)
+    say(f'{folder} is finished already, and stays as it is')
+    return run
 
 # %% ../nbs/65_run.ipynb #88211243
 def _find_recipe(recipe, patches, minutes, kwargs):
