@@ -185,6 +185,7 @@ def FoldSplitter(
     def _inner(table):
         groups = copy_groups(table)
         units = groups if by == 'random' else pd.factorize(table.slide)[0]
+        _check_folds(units, table.label, folds)
         maker = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         sides = list(maker.split(units, table.label == 'tumor', units))
         train, valid = sides[fold - 1]
@@ -193,6 +194,13 @@ def FoldSplitter(
     splitter = without_test(_inner)
     splitter.split_name = by
     return splitter
+
+def _check_folds(units, labels, folds):
+    "Raise an `InputError` unless each class has a slide, or a patch, for each fold"
+    found, rare = min((len(np.unique(units[labels == c])), c) for c in VOCAB)
+    if found >= folds: return
+    raise InputError(f'{folds} folds need as many slides (or patches, where slides are unknown) '
+                     f'with {rare} patches, and there is {found}; choose fewer --folds (folds)')
 
 # %% ../nbs/28_splits.ipynb #d3898b4f
 def StoredSplitter(
