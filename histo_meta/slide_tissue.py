@@ -259,7 +259,8 @@ def near(self:Outline,
 )->tuple: # Slices of rows and columns; empty if the outline is farther away than `pad`
     "The part of a window that is near the outline"
     low, high = self.points.min(0) - pad, self.points.max(0) + pad
-    return tuple(slice(*np.searchsorted(axis.at, ends)) for axis, *ends in zip(window, low, high))
+    return tuple(slice(*np.searchsorted(axis.at, ends).tolist())
+                 for axis, *ends in zip(window, low, high))
 
 # %% ../nbs/15c_slide_tissue.ipynb #febc567d
 def _turns(n): return np.linspace(-np.pi, np.pi, n, endpoint=False)
@@ -277,10 +278,10 @@ def _ellipse(turns, stretch, turn):
     return 1/np.sqrt((np.cos(turns-turn)/stretch)**2 + np.sin(turns-turn)**2)
 
 def _lobes(rng, n, diameter):
-    "(n,) factors for radii: bulges of 70 to 260 pixels"
+    "(n,) factors for radii: bulges, from waves of 100 to 400 pixels"
     around = 2.6*diameter   # pixels, about
-    waves = _waves(rng, n, max(2, int(around/260)), max(4, int(around/70)), power=0)
-    return 1 + min(.12, 52/diameter)*(np.abs(waves)/waves.std() - .8)
+    waves = _waves(rng, n, max(2, int(around/400)), max(4, int(around/100)), power=0)
+    return 1 + min(.16, 50/diameter)*(np.sqrt(np.abs(waves)/waves.std()) - .8)
 
 def _ring(radii):
     "Rows and columns of points around (0, 0)"
