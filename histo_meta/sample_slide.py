@@ -26,8 +26,8 @@ from PIL import Image
 from .base import InputError, check_number, one_line, progress_bar
 from .files import check_absent, claim_folder, write_together
 from .machine import usable_cores
-from .slide_tissue import (SlidePlan, draw_region, glass_tile, is_glass, place_key,
-                                     plan_slide)
+from .slide_plan import SlidePlan, plan_slide
+from .slide_tissue import draw_region, glass_tile, is_glass, place_key
 
 # %% ../nbs/15b_sample_slide.ipynb #ce0dc067
 _TILE = 512   # pixels along the side of a tile
@@ -110,7 +110,7 @@ def _join(self:_Pyramid, level, col):
     return tile
 
 # %% ../nbs/15b_sample_slide.ipynb #01124e0f
-_TYPES = {2: 'B', 3: 'H', 4: 'I', 5: 'I', 16: 'Q'}   # TIFF's types: text, 16, 32 bits, ratio, 64 bits
+_TYPES = {2: 'B', 3: 'H', 4: 'I', 5: 'I', 16: 'Q'}   # text, 16 bits, 32 bits, ratio, 64 bits
 
 def _directory(tags, start, big, last):
     "A directory at the place `start`, and after it the values that don't fit into it"
@@ -147,7 +147,8 @@ def _finish_tiff(file, sizes, places, mpp, big=None):
     "Write the directories behind the tiles, and the head of the file"
     place = file.tell()
     if big is None: big = place + 32*sum(map(len, places)) > 2**32 - 2**20
-    head = struct.pack('<2sHHHQ', b'II', 43, 8, 0, place) if big else struct.pack('<2sHI', b'II', 42, place)
+    head = struct.pack('<2sHI', b'II', 42, place)
+    if big: head = struct.pack('<2sHHHQ', b'II', 43, 8, 0, place)
     for level, (size, found) in enumerate(zip(sizes, places)):
         tags = _tags(size, found, mpp*sizes[0][0]/size[0], int(level > 0), big)
         file.write(_directory(tags, file.tell(), big, last=level == len(sizes)-1))
@@ -271,6 +272,7 @@ def _draw_lesions(rng, category):
     return dict(normal=(), itc=('itc',)*int(rng.integers(1, 4)), macro=('macro', *few),
                 micro=('micro',)*int(rng.integers(1, 3)) + few)[category]
 
+# %% ../nbs/15b_sample_slide.ipynb #9da38c43
 def _test_slides(categories):
     "Numbers of 40% of the slides; of each category some, and not all"
     test, seen = [], 0
@@ -343,7 +345,8 @@ def make_slides(
     seed = check_number('seed', seed, 0, 2**63)
     check_number('scale', scale, 1, 8, whole=False)
     workers = check_number('num_workers', num_workers or usable_cores(), 1, 1000)
-    jobs, bar = _cohort(slides, seed), progress_bar(slides, 'drawing', 'slides', disable=not progress)
+    jobs = _cohort(slides, seed)
+    bar = progress_bar(slides, 'drawing slides', 'slides', disable=not progress)
     with claim_folder(dest) as dest, write_together(dest) as part, bar:
         plans = [_plan_job(job, seed, scale) for job in jobs]
         for folder in ('train', 'test'): (part/folder).mkdir()
