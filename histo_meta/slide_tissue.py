@@ -392,6 +392,7 @@ def _paint_cytoplasm(canvas, plan, view, layout, strands):
     canvas.fill(soft_edge(layout.tumor, 1.5), h*dark*grain, e*pink*grain)
     canvas.fill(soft_edge(strands, 2), .04, 1.3*e + .05*grain)
 
+# %% ../nbs/15c_slide_tissue.ipynb #23f571d2
 def _paint_tumor(canvas, plan, view, layout):
     "Cytoplasm, nuclei and nucleoli of lesions"
     if layout.tumor.max() < -2: return
@@ -458,7 +459,9 @@ def _thickness(plan, view):
     uneven = .08*view.field('thickness', 900) + .05*view.field('uneven', 200)
     thickness = plan.traits.thickness*np.exp(uneven)
     for fold in plan.folds:
-        away = view.enlarge(fold.distance(*view.grid)) + 3*view.field('rough', 8)
+        away = fold.distance(*view.grid)
+        if away.min() > fold.width + 20: continue
+        away = view.enlarge(away) + 3*view.field('rough', 8)
         height = _between(.6, 1, view.field('fold', 120))
         thickness = thickness*(1 + height*soft_edge(1 - 2*away/fold.width))
     return thickness
@@ -474,8 +477,9 @@ def _focus(plan, view, light):
 def _under_pen(plan, view, light):
     "Light that the ink of pen marks lets through"
     for pen in plan.pens:
-        away = view.enlarge(pen.stroke.distance(*view.grid))
-        inside = 1 - 2*away/pen.stroke.width + .06*view.field('pen', 90)
+        away = pen.stroke.distance(*view.grid)
+        if away.min() > pen.stroke.width: continue
+        inside = 1 - 2*view.enlarge(away)/pen.stroke.width + .06*view.field('pen', 90)
         ink = soft_edge(inside, .2)*_between(.75, 1.05, view.field('streak', 60))
         light = light*np.array(pen.light, np.float32)**ink[..., None]
     return light
