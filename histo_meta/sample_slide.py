@@ -315,19 +315,19 @@ def _plan_job(job, seed, scale):
             return plan_slide(job.lesions, (seed, number, *more), scale=scale)
     raise InputError(f'the lesions of {job.name} have no room; take another seed')
 
-def _draw_slides(folder, jobs, plans, num_workers, bar):
-    "Write slides, several at a time"
+def _write_slides(tasks, num_workers):
+    "Call `_write_slide` with each of `tasks`, in several processes; yields after each"
+    if num_workers == 1:
+        for task in tasks: yield _write_slide(*task)
+        return
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        drawn = [pool.submit(_write_slide, folder/job.folder, job.name, plan)
-                 for job, plan in zip(jobs, plans)]
+        drawn = [pool.submit(_write_slide, *task) for task in tasks]
         try:
-            for future in as_completed(drawn):
-                future.result()
-                bar.update(1)
+            for future in as_completed(drawn): yield future.result()
         except BrokenProcessPool as e:
-            raise InputError('a process that draws slides has ended; if memory was short, lower '
-                             'num_workers; in a script of your own, call make_slides below '
+            raise InputError('a process that draws slides has ended; use num_workers=1, or, if '
+                             'this is a script of yours, call make_slides below '
                              "if __name__ == '__main__':") from e
         finally: pool.shutdown(cancel_futures=True)
 
@@ -338,7 +338,7 @@ def make_slides(
     seed:int=0, # The same seed gives the same slides
     progress:bool=False, # Show a progress bar on standard error
     scale:float=1., # Level 0 has pixels of 0.972/scale microns
-    num_workers:int=None, # Processes that draw; one for each core by default
+    num_workers:int=None, # Processes that draw, one for each core by default; 1 for this one
 )->Path: # The folder
     "Write a cohort of synthetic slides with their truth into the folders `train` and `test`"
     slides = check_number('slides', slides, 5, 1000)
@@ -348,8 +348,8 @@ def make_slides(
     jobs = _cohort(slides, seed)
     bar = progress_bar(slides, 'drawing slides', 'slides', disable=not progress)
     with claim_folder(dest) as dest, write_together(dest) as part, bar:
-        plans = [_plan_job(job, seed, scale) for job in jobs]
+        tasks = [(part/job.folder, job.name, _plan_job(job, seed, scale)) for job in jobs]
         for folder in ('train', 'test'): (part/folder).mkdir()
-        _draw_slides(part, jobs, plans, min(workers, slides), bar)
+        for _ in _write_slides(tasks, min(workers, slides)): bar.update(1)
         _write_stages(part/'test'/'stages.csv', [job for job in jobs if job.folder == 'test'])
     return dest

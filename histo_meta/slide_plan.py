@@ -8,6 +8,7 @@ __all__ = ['LESION_SIZES', 'Outline', 'draw_outline', 'Stroke', 'SlideTraits', '
 # %% ../nbs/15d_slide_plan.ipynb #22152270
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -245,8 +246,8 @@ def _place_follicles(rng, body, lesions):
         if _is_apart(follicle, [*lesions, *follicles], 45): follicles.append(follicle)
     return follicles
 
-# %% ../nbs/15d_slide_plan.ipynb #4f9ed4ef
-_INKS = dict(blue=(.16, .22, .62), green=(.12, .5, .3), black=(.1, .1, .12))
+# %% ../nbs/15d_slide_plan.ipynb #a4ab29ba
+_INKS = dict(blue=(.24, .34, .8), green=(.16, .56, .34), black=(.12, .12, .14))
 
 class PenMark(NamedTuple):
     "A mark of a felt pen on the glass"
@@ -316,6 +317,11 @@ def _lesion_mm(rng, lesion):
     raise InputError(f'there is no lesion {lesion!r}; choose {", ".join(LESION_SIZES)}, or give a '
                      'diameter in mm')
 
+def _diameters(rng, lesions):
+    "Diameters in patch pixels"
+    if isinstance(lesions, (str, Real)): lesions = [lesions]
+    return [_lesion_mm(rng, lesion)*1000/MPP for lesion in lesions]
+
 def _check_seed(seed):
     "The seed as a tuple of whole numbers"
     parts = seed if isinstance(seed, (tuple, list)) else (seed,)
@@ -343,8 +349,7 @@ def plan_slide(
     shape, tumor, marks = (np.random.default_rng([*seed, part]) for part in (1, 2, 3))
     traits = SlideTraits(*(shape.uniform(*limits) for limits in _TRAIT_RANGES))
     body = _draw_body(shape, width, height)
-    diameters = [_lesion_mm(tumor, lesion)*1000/MPP for lesion in lesions]
-    placed = _place_lesions(tumor, body, diameters, scale)
+    placed = _place_lesions(tumor, body, _diameters(tumor, lesions), scale)
     follicles = _place_follicles(shape, body, placed)
     pens = [_draw_pen(marks, body, placed)] if _by_chance(pen, marks, .4) else []
     folds = [_draw_fold(marks, body)] if _by_chance(fold, marks, .5) else []

@@ -474,6 +474,7 @@ def _focus(plan, view, light):
     if not missed.any(): return seen
     return seen + missed*(through_scanner(light, style, 1.15, zoom) - seen)
 
+# %% ../nbs/15c_slide_tissue.ipynb #dbdb465b
 def _under_pen(plan, view, light):
     "Light that the ink of pen marks lets through"
     for pen in plan.pens:
