@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TUMOR_GROUPS', 'CUT_GROUPS', 'MASK_ENDINGS', 'Annotation', 'read_annotation', 'find_annotation']
 
-# %% ../nbs/70b_annotation.ipynb #fc6e8dc8
-import math, os, re, warnings
+# %% ../nbs/70b_annotation.ipynb #e695b8db
+import math, re, warnings
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
@@ -299,7 +299,7 @@ def _read_json_objects(path):
         raise InputError(f'{path}: positive and negative must be lists of objects with vertices')
     return [_Object(i, group, [[item.get('vertices')]]) for i, (group, item) in enumerate(items, 1)]
 
-# %% ../nbs/70b_annotation.ipynb #6a6051cc
+# %% ../nbs/70b_annotation.ipynb #8b54724c
 MASK_ENDINGS = ['.tif', '.tiff', '.png']
 _LOSSY = re.compile('JPEG|JP2|WEBP|JPEGXR')
 
@@ -310,17 +310,32 @@ def _mask_problem(tiled, colors, compression, dtype):
     if tiled and colors == 'PALETTE': return 'has tiles with colours from a palette'
     if tiled and dtype not in ('uint8', 'bool'): return 'has tiles of other than 8 bits'
 
-def _is_tiled(path):
-    "Does a TIFF mask have tiles?"
+# %% ../nbs/70b_annotation.ipynb #b99ec411
+class _Tiles(NamedTuple):
+    "The tiles of a TIFF file, row after row"
+    width:int # Pixels
+    height:int # Pixels
+    offsets:tuple # Where each tile is in the file
+    sizes:tuple # How many bytes each tile has there
+
+def _tiles_of(page):
+    "The tiles of a page; None if it has none"
+    if not page.is_tiled: return None
+    one = page.samplesperpixel == 1 or page.planarconfig == 1  # not a set for each colour
+    places = (page.dataoffsets, page.databytecounts) if one else ((), ())
+    return _Tiles(page.tilewidth, page.tilelength, *places)
+
+def _find_tiles(path):
+    "The tiles of a mask; None if it has none"
     import tifffile
     try:
         with tifffile.TiffFile(path) as tif:
             page = tif.pages[0]
             names = [getattr(value, 'name', '') for value in (page.photometric, page.compression)]
-            tiled, problem = page.is_tiled, _mask_problem(page.is_tiled, *names, page.dtype)
+            tiles, problem = _tiles_of(page), _mask_problem(page.is_tiled, *names, page.dtype)
     except Exception as e:  # a damaged header raises whatever it likes
         raise InputError(f'{path} cannot be read as TIFF ({e}); copy it again') from e
-    if not problem: return tiled
+    if not problem: return tiles
     raise InputError(f'{path} {problem}; save the mask as 8-bit grey TIFF with deflate '
                      'compression, tumour white and everything else 0')
 
@@ -340,25 +355,48 @@ def _plain_mask(path):
     if transparent: values = values[..., :-1]
     return (values > 0).reshape(*values.shape[:2], -1).any(-1)
 
-# %% ../nbs/70b_annotation.ipynb #971c12fc
-_ROWS, _COLUMNS = 1024, 4096  # pixels of a tiled mask that are read at once
+# %% ../nbs/70b_annotation.ipynb #0839595c
+_FEW = 4096  # bytes of a compressed tile that may be all black or all white
 
-def _tiled_strips(mask):
-    "Strips (rows, w) bool of a mask, opened as `Slide`"
-    w, h = mask.level0_size
-    for y in range(0, h, _ROWS):
-        strip = np.zeros((min(_ROWS, h - y), w), bool)
-        for x in range(0, w, _COLUMNS):
-            rgba = np.asarray(mask._read_rgba((x, y), 0, (min(_COLUMNS, w - x), len(strip))))
-            strip[:, x:x+_COLUMNS] = rgba[..., :3].any(-1)
-        yield strip
+def _read_tile(mask, box, raw, known):
+    "A tile as bool, True or False where all of it is; `known`: what tiles of certain bytes are"
+    if raw in known: return known[raw]
+    left, top, width, height = box
+    w, h = (min(n, end - start) for n, end, start in
+            zip((width, height), mask.level0_size, (left, top)))
+    tile = np.asarray(mask._read_rgba((left, top), 0, (w, h)))[..., :3].any(-1)
+    if raw is not None and (w, h) == (width, height) and tile.min() == tile.max():
+        known[raw] = tile[0, 0]
+    return tile
 
+def _tile_bytes(file, tiles):
+    "The bytes of each tile in a file, row after row; None if they are many, or cut off"
+    for offset, size in zip(tiles.offsets, tiles.sizes):
+        if size <= _FEW: file.seek(offset)
+        raw = file.read(size) if size <= _FEW else b''
+        yield raw if len(raw) == size else None
+
+# %% ../nbs/70b_annotation.ipynb #72c804de
+def _tiled_strips(mask, tiles):
+    "Strips (rows, w) bool of a mask, opened as `Slide`, each a row of its tiles"
+    (w, h), width, height, known = mask.level0_size, tiles.width, tiles.height, {}
+    with open(mask.path, 'rb') as file:
+        contents = _tile_bytes(file, tiles)
+        for top in range(0, h, height):
+            strip = np.empty((min(height, h - top), w), bool)
+            for left in range(0, w, width):
+                box, raw = (left, top, width, height), next(contents, None)
+                strip[:, left:left+width] = _read_tile(mask, box, raw, known)
+            yield strip
+
+# %% ../nbs/70b_annotation.ipynb #28aded73
 def _mask_strips(path):
     "Width and height of a mask, and its strips"
     check_file(path, math.inf)
-    if path.suffix.lower() != '.png' and _is_tiled(path):
+    tiles = None if path.suffix.lower() == '.png' else _find_tiles(path)
+    if tiles:
         mask = Slide(path, mpp=1)
-        return mask.level0_size, _tiled_strips(mask)
+        return mask.level0_size, _tiled_strips(mask, tiles)
     mask = _plain_mask(path)
     return mask.shape[::-1], [mask]
 
@@ -450,7 +488,7 @@ def read_annotation(
                          f'masks, in {", ".join(MASK_ENDINGS)}')
     return Annotation(path, region, slide.scale, slide.mpp, notes)
 
-# %% ../nbs/70b_annotation.ipynb #2f44e0cd
+# %% ../nbs/70b_annotation.ipynb #24764a48
 def find_annotation(
     slide_path, # File of the slide
     folder=None, # Folder with annotations; by default the folder of the slide
@@ -463,6 +501,6 @@ def find_annotation(
     stems = [slide_path.stem, slide_path.name]
     names = [stem + ending for ending in _READERS for stem in stems]
     names += [slide_path.stem + '_mask' + ending for ending in MASK_ENDINGS]
-    if not os.path.samefile(folder, slide_path.parent):
+    if folder.resolve() != slide_path.parent.resolve():
         names += [slide_path.stem + ending for ending in MASK_ENDINGS]
     return next((files[name.casefold()] for name in names if name.casefold() in files), None)
