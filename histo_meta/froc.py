@@ -6,7 +6,7 @@
 __all__ = ['MASK_MPP', 'GROW_MM', 'SHORT_MM', 'FP_RATES', 'EvaluationMask', 'evaluation_mask', 'SlideMatch', 'match_detections',
            'FROC', 'froc', 'sensitivity_by_size', 'plot_froc']
 
-# %% ../nbs/72a_froc.ipynb #8c347d73
+# %% ../nbs/72a_froc.ipynb #f4c8404b
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -17,10 +17,13 @@ from scipy import ndimage
 from skimage.measure import regionprops_table
 
 from .base import InputError, check_number, get_ax, theme
-from .intervals import Estimate, SortedScores, percentile_ci, proportion_ci
+from .intervals import (Estimate, SortedScores, check_proportion, percentile_ci,
+                                  proportion_ci)
 from .lesion import CATEGORIES, largest_diameter, lesion_category
 
-# %% ../nbs/72a_froc.ipynb #e10de568
+# %% ../nbs/72a_froc.ipynb #b1e07639
+_MAX_PIXELS = 2**28   # of a mask
+
 def _filled(shape, left, top, width, height):
     "Is the middle of each pixel inside a geometry? (height, width) bool, by strips of 256 rows"
     shapely.prepare(shape)
@@ -37,13 +40,15 @@ def _raster(region, downsample, margin):
     left, top, right, bottom = np.array(shape.bounds)
     left, top = int(np.floor(left)) - margin, int(np.floor(top)) - margin
     width, height = int(np.ceil(right)) + margin - left, int(np.ceil(bottom)) + margin - top
+    if width*height > _MAX_PIXELS: raise InputError(f'the mask would have {width:,}x{height:,} '
+                                                    'pixels; correct mpp or downsample')
     mask = _filled(shape, left, top, width, height)
     inner = shapely.get_coordinates(shapely.point_on_surface(shapely.get_parts(shape)))
     col, row = np.floor(inner).astype(int).T
     mask[row - top, col - left] = True
     return mask, left, top
 
-# %% ../nbs/72a_froc.ipynb #d7e5668f
+# %% ../nbs/72a_froc.ipynb #2fcb2f62
 def _cut(mask, margin):
     "The part of a mask around the tumor, with a margin, and the pixel of its corner"
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -54,6 +59,9 @@ def _cut(mask, margin):
 def _tumor(truth, downsample, margin):
     "The part of the mask around the tumor, with a margin, and the pixel of its corner"
     if isinstance(truth, shapely.Geometry):
+        if not truth.is_valid:
+            raise InputError('the annotated geometry is not valid, for example because it crosses '
+                             'itself; repair it with shapely.make_valid')
         if not truth.is_empty: return _raster(truth, downsample, margin)
     elif np.ndim(truth) != 2:
         raise InputError(f'the truth has shape {np.shape(truth)}; give a shapely geometry, or a '
@@ -102,7 +110,7 @@ def _measure(labels, tumor, pixel_mm):
         category=[lesion_category(d) for d in diameter],
         counted=axis >= (SHORT_MM + GROW_MM)/pixel_mm))
 
-# %% ../nbs/72a_froc.ipynb #9a45f98e
+# %% ../nbs/72a_froc.ipynb #3e5e9775
 class EvaluationMask(NamedTuple):
     "The regions of the truth of a slide, on the part of a mask that holds them"
     labels:np.ndarray # (height, width) number of the region of each pixel, from 1; 0 outside
@@ -124,6 +132,7 @@ def evaluation_mask(
     "The regions that a detection may hit"
     check_number('mpp', mpp, .01, 100, whole=False)
     downsample = MASK_MPP/mpp if downsample is None else downsample
+    check_number('downsample', downsample, .01, 10**4, whole=False)
     pixel_mm = mpp*downsample/1000
     radius = GROW_MM/2/pixel_mm
     tumor, left, top = _tumor(truth, downsample, margin=int(np.ceil(radius)) + 1)
@@ -247,7 +256,7 @@ def _check_lesions(pool, matches):
     raise InputError(f'{len(matches)} slides without a lesion that counts, and {small} regions of '
                      'isolated tumor cells; a FROC needs at least one lesion: add slides')
 
-# %% ../nbs/72a_froc.ipynb #207ccb8a
+# %% ../nbs/72a_froc.ipynb #d36a97d1
 def froc(
     matches:list, # A `SlideMatch` for each slide, with or without tumor
     level:float=0.95, # Confidence level
@@ -255,6 +264,8 @@ def froc(
     seed:int=0, # Seed of the bootstrap
 )->FROC:
     "FROC as CAMELYON16 defines it"
+    check_proportion('level', level)
+    n_boot = check_number('n_boot', n_boot, 0, 10**6)
     pool = _pool(matches)
     _check_lesions(pool, matches)
     fp, tp = (rows[0] for rows in _curves(pool, np.ones((1, len(matches)))))
@@ -269,12 +280,17 @@ def froc(
     score = Estimate(float(at.sensitivity.mean()), float(lo), float(hi), 'bootstrap')
     return FROC(score, at, curve, band, len(matches), int(pool.lesions.sum()))
 
-# %% ../nbs/72a_froc.ipynb #087471dc
+# %% ../nbs/72a_froc.ipynb #c29eda63
 def _sizes(regions, edges):
     "The group of each region, in order of size"
     if edges is None: return pd.Categorical(regions.category, CATEGORIES[1:], ordered=True)
+    if len(edges) < 2 or (np.diff(edges) <= 0).any():
+        raise InputError(f'the edges are {list(edges)}; give two or more, each above the last')
+    outside = int(((regions.diameter_mm < edges[0]) | (regions.diameter_mm >= edges[-1])).sum())
+    if outside: raise InputError(f'{outside} of {len(regions)} lesions are smaller or larger than '
+                                 'all edges; add edges')
     names = [f'{lo:g} to {hi:g} mm' for lo, hi in zip(edges, edges[1:])]
-    return pd.cut(regions.diameter_mm, edges, labels=names, right=False)
+    return pd.cut(regions.diameter_mm, edges, labels=names, right=False).array
 
 def sensitivity_by_size(
     matches:list, # A `SlideMatch` for each slide
@@ -288,7 +304,7 @@ def sensitivity_by_size(
     regions = pd.concat([m.regions.assign(slide=i) for i, m in enumerate(matches)])
     size, hit = _sizes(regions, edges), (regions.prob > 0) & (regions.prob >= threshold)
     rows = {}
-    for name in size.categories if edges is None else size.cat.categories:
+    for name in size.categories:
         own = np.asarray(size == name)
         rate = proportion_ci(hit[own].to_numpy(), regions.slide[own].to_numpy(), level)
         rows[name] = dict(lesions=int(own.sum()), found=int(hit[own].sum()),

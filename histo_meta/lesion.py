@@ -176,7 +176,7 @@ def find_lesions(
     found = [_lesion(grid, rows, cols) for rows, cols in _regions(grid.probs, threshold)]
     return sorted(found, key=lambda lesion: lesion.diameter_mm, reverse=True)
 
-# %% ../nbs/72_lesion.ipynb #9da0b5cf
+# %% ../nbs/72_lesion.ipynb #4a916183
 def lesion_table(
     lesions:list, # From `find_lesions`
 )->pd.DataFrame: # One row a lesion, all but the outline
@@ -185,7 +185,7 @@ def lesion_table(
     rows = [{name: getattr(lesion, name) for name in columns} for lesion in lesions]
     return pd.DataFrame(rows, columns=columns)
 
-# %% ../nbs/72_lesion.ipynb #b7a7c6a1
+# %% ../nbs/72_lesion.ipynb #d00317bc
 _STRAIGHT_EDGE = 6  # windows out of 3x3 that are on tissue at a straight edge of it
 
 def slide_score(
@@ -202,7 +202,7 @@ def slide_score(
     means = total/np.maximum(count, _STRAIGHT_EDGE)
     return float(min(means[known].max(), 1))
 
-# %% ../nbs/72_lesion.ipynb #7ab31c23
+# %% ../nbs/72_lesion.ipynb #3d5d12f4
 def _rings(outline):
     "The corners (n,2) of each ring of polygons"
     for part in shapely.get_parts(outline):
@@ -217,7 +217,7 @@ def _show_grid(ax, grid):
                       extent=(left, left + cols*step, top + rows*step, top))
     ax.figure.colorbar(image, ax=ax, label='probability of tumor', shrink=.8)
 
-# %% ../nbs/72_lesion.ipynb #12de7617
+# %% ../nbs/72_lesion.ipynb #47b90b63
 @theme()
 def plot_lesions(
     grid:ProbGrid, # Probabilities of the windows of a slide
@@ -238,7 +238,7 @@ def plot_lesions(
     ax.grid(False)
     return ax
 
-# %% ../nbs/72_lesion.ipynb #a257dca5
+# %% ../nbs/72_lesion.ipynb #74ba36bd
 def simulate_lesion(
     diameter_mm:float, # Its largest diameter
     x:float=0., # Middle of the lesion in patch pixels
@@ -259,7 +259,7 @@ def simulate_lesion(
     points *= diameter_mm/_MM/largest_diameter(points)
     return shapely.Polygon(points + [x, y])
 
-# %% ../nbs/72_lesion.ipynb #63188465
+# %% ../nbs/72_lesion.ipynb #5ad0752c
 def _touches(region, x, y):
     "Does the centre of the window around each point hold tumor? (rows, cols) bool"
     shapely.prepare(region)

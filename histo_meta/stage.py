@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STAGES', 'Agreement', 'agreement', 'plot_agreement', 'pn_stage', 'read_stages', 'patient_stages']
 
-# %% ../nbs/72b_stage.ipynb #a6878986
+# %% ../nbs/72b_stage.ipynb #02b32924
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .base import COLORS, InputError, get_ax, one_line, theme
-from .intervals import Estimate, percentile_ci, proportion_ci
+from .base import COLORS, InputError, check_number, get_ax, one_line, theme
+from .intervals import Estimate, check_proportion, percentile_ci, proportion_ci
 from .lesion import CATEGORIES
 from .readers import read_rows
 
@@ -58,7 +58,7 @@ def _boot_kappa(cell, k, group, n_boot, seed):
     drawn = rng.multinomial(n, np.full(n, 1/n), size=n_boot)
     return _kappa((drawn@table).reshape(-1, k, k))
 
-# %% ../nbs/72b_stage.ipynb #749de771
+# %% ../nbs/72b_stage.ipynb #d4d72629
 def agreement(
     actual, # True class of each slide or patient (n,)
     predicted, # Its predicted class (n,)
@@ -69,6 +69,8 @@ def agreement(
     seed:int=0, # Seed of the bootstrap
 )->Agreement:
     "Confusion matrix, quadratic weighted kappa and accuracy, with intervals"
+    check_proportion('level', level)
+    n_boot = check_number('n_boot', n_boot, 0, 10**6)
     a, p = _codes(actual, labels, 'actual'), _codes(predicted, labels, 'predicted')
     if not len(a) == len(p) > 0:
         raise InputError(f'{len(a)} actual and {len(p)} predicted classes; give one of each for '
@@ -171,11 +173,14 @@ def read_stages(
     return pd.DataFrame(dict(patient=table.patient, slide=table.slide,
                              stage=stage.where(stage.notna(), None)))
 
-# %% ../nbs/72b_stage.ipynb #28cdb549
+# %% ../nbs/72b_stage.ipynb #374acb42
 def _of_slides(stages, categories, what):
     "The category of each row's slide, named with or without the ending of its file"
     categories = dict(categories)
     names = [name if name in categories else Path(name).stem for name in stages.slide]
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice: raise InputError(f'slide {one_line(twice[0])} is in the table of patients twice, '
+                               'with different endings; keep one of the rows')
     missing = [name for name in names if name not in categories]
     if missing: raise InputError(f'{len(missing)} of {len(names)} slides in the table of patients '
                                  f'have no {what} category, the first is {one_line(missing[0])}; '
@@ -186,6 +191,7 @@ def _of_slides(stages, categories, what):
                                  'row with its patient')
     return pd.Series([categories[name] for name in names], stages.index)
 
+# %% ../nbs/72b_stage.ipynb #5d452c48
 def patient_stages(
     stages:pd.DataFrame, # From `read_stages`
     predicted, # Slide name to predicted category: a dict, or a Series
