@@ -6,6 +6,9 @@ from .command import *
 from .stain import *
 from .tissue import *
 from .sample import *
+from .slide_plan import *
+from .slide_tissue import *
+from .sample_slide import *
 from .readers import *
 from .data import *
 from .scan import *
@@ -37,4 +40,7 @@ from .run import *
 from .crossval import *
 from .doubts import *
 from .audit import *
+from .slide import *
+from .tissue_mask import *
+from .annotation import *
 from .cli import *
