@@ -27,11 +27,9 @@ from .base import InputError, check_number, one_line, progress_bar
 from .files import check_absent, claim_folder, write_together
 from .machine import usable_cores
 from .slide_plan import SlidePlan, plan_slide
-from .slide_tissue import draw_region, glass_tile, is_glass, place_key
+from .slide_tissue import SLIDE_TILE, draw_region, glass_tile, is_glass, place_key
 
 # %% ../nbs/15b_sample_slide.ipynb #ce0dc067
-_TILE = 512   # pixels along the side of a tile
-
 def encode_tile(
     rgb, # (height, width, 3) uint8
 )->bytes: # A JPEG image
@@ -52,12 +50,12 @@ def level_sizes(
 )->list: # Width and height of each level
     "Halve a slide until its smaller side is below 512 pixels"
     sizes = [(width, height)]
-    while min(sizes[-1]) >= _TILE: sizes.append((sizes[-1][0]//2, sizes[-1][1]//2))
+    while min(sizes[-1]) >= SLIDE_TILE: sizes.append((sizes[-1][0]//2, sizes[-1][1]//2))
     return sizes
 
 def _grid(size):
     "Rows and columns of tiles"
-    return tuple(-(-side//_TILE) for side in size[::-1])
+    return tuple(-(-side//SLIDE_TILE) for side in size[::-1])
 
 # %% ../nbs/15b_sample_slide.ipynb #3ed0aa4f
 def _append(file, data):
@@ -102,7 +100,7 @@ def _finish(self:_Pyramid, level, row):
 @patch
 def _join(self:_Pyramid, level, col):
     "A tile of four halves, or None if all of them are glass"
-    halves, side = self.waiting[level-1], _TILE//2
+    halves, side = self.waiting[level-1], SLIDE_TILE//2
     found = [(r, c) for r in (0, 1) for c in (0, 1) if (r, 2*col + c) in halves]
     if not found: return None
     tile = self.glass[level].copy()
@@ -140,7 +138,7 @@ def _tags(size, places, mpp, reduced, big):
             (277, 3, [3]), (282, 5, per_cm), (283, 5, per_cm), (284, 3, [1]),
             (296, 3, [3]),                  # the resolution is in centimetres
             (305, 2, b'histo_meta.sample_slide' + bytes(1)),
-            (322, 4, [_TILE]), (323, 4, [_TILE]), (324, 16 if big else 4, places),
+            (322, 4, [SLIDE_TILE]), (323, 4, [SLIDE_TILE]), (324, 16 if big else 4, places),
             (325, 4, sizes), (530, 3, [2, 2]), (532, 5, black_white)]
 
 def _finish_tiff(file, sizes, places, mpp, big=None):
@@ -169,7 +167,7 @@ def write_tiff(
         pyramid = _Pyramid(file, sizes, glass_tile(plan))
         for row in range(rows):
             for col in range(cols):
-                box = _TILE*col, _TILE*row, _TILE, _TILE
+                box = SLIDE_TILE*col, SLIDE_TILE*row, SLIDE_TILE, SLIDE_TILE
                 pyramid.add(0, row, col, None if is_glass(plan, *box) else draw_region(plan, *box))
                 if bar is not None: bar.update(1)
         _finish_tiff(file, sizes, pyramid.places, plan.mpp)
