@@ -43,4 +43,7 @@ from .audit import *
 from .slide import *
 from .tissue_mask import *
 from .annotation import *
+from .lesion import *
+from .froc import *
+from .stage import *
 from .cli import *

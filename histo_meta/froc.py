@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import shapely
 from scipy import ndimage
-from skimage.measure import regionprops_table
 
 from .base import InputError, check_number, get_ax, theme
 from .intervals import (Estimate, SortedScores, check_proportion, percentile_ci,
@@ -26,6 +24,7 @@ _MAX_PIXELS = 2**28   # of a mask
 
 def _filled(shape, left, top, width, height):
     "Is the middle of each pixel inside a geometry? (height, width) bool, by strips of 256 rows"
+    import shapely
     shapely.prepare(shape)
     mask = np.empty((height, width), bool)
     x = left + .5 + np.arange(width)
@@ -34,8 +33,10 @@ def _filled(shape, left, top, width, height):
         mask[first:first+256] = shapely.contains_xy(shape, *np.meshgrid(x, y))
     return mask
 
+# %% ../nbs/72a_froc.ipynb #b8e69af9
 def _raster(region, downsample, margin):
     "The mask of a geometry, with a margin of pixels, and the pixel of its corner: mask, left, top"
+    import shapely
     shape = shapely.transform(region, lambda points: points/downsample)
     left, top, right, bottom = np.array(shape.bounds)
     left, top = int(np.floor(left)) - margin, int(np.floor(top)) - margin
@@ -58,6 +59,7 @@ def _cut(mask, margin):
 
 def _tumor(truth, downsample, margin):
     "The part of the mask around the tumor, with a margin, and the pixel of its corner"
+    import shapely
     if isinstance(truth, shapely.Geometry):
         if not truth.is_valid:
             raise InputError('the annotated geometry is not valid, for example because it crosses '
@@ -102,6 +104,7 @@ def _diameters(labels, tumor):
 
 def _measure(labels, tumor, pixel_mm):
     "One row for each region"
+    from skimage.measure import regionprops_table
     axis = regionprops_table(labels, properties=['axis_major_length'])['axis_major_length']
     diameter = np.array([d*pixel_mm for d in _diameters(labels, tumor)])
     return pd.DataFrame(dict(
@@ -178,6 +181,7 @@ def match_detections(
     mask:EvaluationMask=None, # From `evaluation_mask`; None for a slide without tumor
 )->SlideMatch:
     "Which regions of a slide are found, and which detections are false positives"
+    import shapely
     if mask is None: mask = evaluation_mask(shapely.Polygon(), 1)
     x, y, prob = _points(detections)
     number = _hit(mask, x, y)

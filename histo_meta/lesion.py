@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import shapely
 from fastcore.basics import patch
 from scipy import ndimage
 from scipy.spatial.distance import pdist
@@ -79,6 +78,7 @@ def _regions(probs, threshold):
 # %% ../nbs/72_lesion.ipynb #07163fbe
 def _squares(rows, cols):
     "The union of the windows' squares, in units of the stride; windows are in reading order"
+    import shapely
     new_run = (np.diff(rows, prepend=-1) != 0) | (np.diff(cols, prepend=-1) != 1)
     first = np.flatnonzero(new_run)
     last = np.append(first[1:], len(rows)) - 1
@@ -87,6 +87,7 @@ def _squares(rows, cols):
 
 def _place(squares, grid):
     "The same shape in level-0 pixels"
+    import shapely
     corner = np.array([grid.left, grid.top]) + (PATCH - grid.stride)/2
     return shapely.transform(squares, lambda points: (points*grid.stride + corner)*grid.scale)
 
@@ -95,6 +96,7 @@ def largest_diameter(
     shape, # A shapely geometry, or points (n,2)
 )->float: # In the units of the coordinates; 0 for a single point
     "The largest distance between two points"
+    import shapely
     if not isinstance(shape, shapely.Geometry):
         shape = shapely.multipoints(np.asarray(shape, float).reshape(-1, 2))
     corners = shapely.get_coordinates(shapely.convex_hull(shape))
@@ -147,7 +149,7 @@ class Lesion(NamedTuple):
     x:float # Place of the highest probability, in level-0 pixels
     y:float # The same, downwards
     windows:int # Number of positive windows
-    outline:shapely.Geometry # Polygon, or polygons that touch at corners, in level-0 pixels
+    outline:object # shapely polygon, or polygons that touch at corners, in level-0 pixels
 
     def __repr__(self):
         return (f'{self.category}, {self.diameter_mm:.2f} mm, {self.area_mm2:.3f} mm2, '
@@ -205,6 +207,7 @@ def slide_score(
 # %% ../nbs/72_lesion.ipynb #3d5d12f4
 def _rings(outline):
     "The corners (n,2) of each ring of polygons"
+    import shapely
     for part in shapely.get_parts(outline):
         for ring in (part.exterior, *part.interiors): yield shapely.get_coordinates(ring)
 
@@ -246,8 +249,9 @@ def simulate_lesion(
     rough:float=.4, # How far from a circle; 0 is a disc
     flat:float=1., # Width over length; a lesion that is not round is turned at random
     seed=0, # Seed, or NumPy generator
-)->shapely.Polygon: # In patch pixels
+)->object: # shapely polygon in patch pixels
     "A lesion of random shape and known largest diameter"
+    import shapely
     rng = np.random.default_rng(seed)
     angle = np.linspace(0, 2*np.pi, 180, endpoint=False)
     waves = np.arange(2, 7)[:, None]
@@ -262,13 +266,15 @@ def simulate_lesion(
 # %% ../nbs/72_lesion.ipynb #5ad0752c
 def _touches(region, x, y):
     "Does the centre of the window around each point hold tumor? (rows, cols) bool"
+    import shapely
     shapely.prepare(region)
     x, y = np.meshgrid(x, y)
     half = CENTRE/2
     return shapely.intersects(region, shapely.box(x-half, y-half, x+half, y+half))
 
+# %% ../nbs/72_lesion.ipynb #4bd27f19
 def simulate_grid(
-    region:shapely.Geometry, # Tumor, in patch pixels
+    region, # Tumor: a shapely geometry in patch pixels
     width:float, # Of the slide, in patch pixels
     height:float, # The same, downwards
     stride:float=32, # Patch pixels from a window to the next one
