@@ -28,6 +28,7 @@ from .bundle import *
 from .recipe import *
 from .convert import *
 from .export import *
+from .dense import *
 from .intervals import *
 from .metrics import *
 from .crossfit import *
@@ -43,7 +44,10 @@ from .audit import *
 from .slide import *
 from .tissue_mask import *
 from .annotation import *
+from .tile import *
 from .lesion import *
 from .froc import *
 from .stage import *
+from .heatmap import *
+from .slide_run import *
 from .cli import *

@@ -10,7 +10,6 @@ __all__ = ['SEVERITIES', 'AUDIT_CHECKS', 'Finding', 'finding', 'scanned_table', 
 import os, re
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from .data import PATCH_COLUMNS, PatchSet, describe, find_patches, new_table, op
 from .data import short_id
 from .doubts import check_weights, fold_probs, label_doubts, run_probs
 from .files import atomic_path, check_absent
-from .report import image_uri, page_templates, table_html
+from .report import page_templates, picture_uri, table_html
 from .scan import LOOK_COLUMNS, _is_plain, duplicate_groups, scan_patches
 
 # %% ../nbs/66_audit.ipynb #5996afd5
@@ -515,9 +514,7 @@ def _thumbnail(row):
     "A patch as a JPEG for the page; None if it cannot be read"
     try: img = open_patch(row, PATCH)
     except InputError: return None
-    file = BytesIO()
-    img.save(file, 'JPEG', quality=85)
-    return image_uri(file.getvalue(), 'jpeg')
+    return picture_uri(img)
 
 def _words(*values): return ', '.join(one_line(v, 30) for v in values if not pd.isna(v))
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['REPORT_PLOTS', 'REPORT_TABLES', 'HASH_MEANS', 'estimate_text', 'split_summary', 'RunInfo', 'TTAErrors', 'Folds',
            'ReportData', 'report_data', 'score_arrays', 'point_words', 'temperature_summary', 'ReportPlot',
-           'ReportTable', 'plot_loss', 'draw_plots', 'table_html', 'info_sheet', 'image_uri', 'page_templates',
-           'report_html', 'write_report', 'model_card']
+           'ReportTable', 'plot_loss', 'draw_plots', 'table_html', 'info_sheet', 'image_uri', 'picture_uri',
+           'page_templates', 'report_html', 'write_report', 'model_card']
 
 # %% ../nbs/60_report.ipynb #e1311e35
 import base64
@@ -14,6 +14,7 @@ import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 from warnings import catch_warnings, filterwarnings
@@ -797,6 +798,15 @@ def image_uri(
 )->Markup: # For the `src` of an image
     "A picture as a data URI, so that the page needs no other file"
     return Markup(f'data:image/{kind};base64,{base64.b64encode(content).decode()}')
+
+def picture_uri(
+    image, # Pillow image, RGB
+    quality:int=85, # Of the JPEG, 1..95
+)->Markup: # For the `src` of an image
+    "A picture that was drawn a moment ago as a data URI, compressed as JPEG"
+    file = BytesIO()
+    image.save(file, 'JPEG', quality=quality)
+    return image_uri(file.getvalue(), 'jpeg')
 
 def _png_width(path):
     "Width in pixels, which is in bytes 16 to 19 of a PNG file"
