@@ -171,11 +171,14 @@ def _lesion(grid, rows, cols):
 def find_lesions(
     grid:ProbGrid, # Probabilities of the windows of a slide
     threshold:float=0.5, # A window is positive from this probability on
+    least:int=2, # Windows that a lesion has at least
 )->list: # `Lesion`s, the largest first
     "The lesions of a slide: connected regions of positive windows"
     _check_grid(grid)
     check_number('threshold', threshold, 0, 1, whole=False)
-    found = [_lesion(grid, rows, cols) for rows, cols in _regions(grid.probs, threshold)]
+    least = check_number('least', least, 1, 10**6)
+    found = [_lesion(grid, rows, cols) for rows, cols in _regions(grid.probs, threshold)
+             if len(rows) >= least]
     return sorted(found, key=lambda lesion: lesion.diameter_mm, reverse=True)
 
 # %% ../nbs/72_lesion.ipynb #4a916183

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .annotation import Annotation, find_annotation, read_annotation
+from .annotation import slide_annotation
 from .base import CENTRE, PATCH, InputError, check_number, progress_bar
 from .files import claim_folder, write_text, write_together
 from .machine import reading_threads
@@ -87,17 +87,6 @@ class Tiles(NamedTuple):
         return '; '.join([f'{self.area:.1f} mm² of tissue', f'{self.windows:,} windows, '
                           f'{self.tumor:,} of them tumor', f'{len(self.table):,} drawn', *self.notes])
 
-def _labels(path, slide, left, top, annotations, normal):
-    "Labels of windows, and notes about the annotation"
-    file = find_annotation(path, annotations)
-    if file:
-        found = read_annotation(file, slide)
-        return found.labels(left, top), found.notes
-    if normal: return np.zeros(len(left), bool), ()
-    raise InputError(f'{path}: no annotation beside it; add one (NAME.xml, NAME.geojson or '
-                     'NAME_mask.tif), or say with --normal (normal=True) that slides without one '
-                     'are normal')
-
 # %% ../nbs/71_tile.ipynb #721a0776
 def tile_slide(
     path, # File of the slide
@@ -113,11 +102,12 @@ def tile_slide(
         slide.check_resolution()
         mask = tissue_mask(slide)
         left, top = window_grid(slide, mask, stride).places()
-        label, notes = _labels(path, slide, left, top, annotations, normal)
+        truth = slide_annotation(slide, annotations, normal)
+        label = truth.labels(left, top)
         drawn = draw_windows(label, most, slide.name, seed)
         table = _tile_table(slide, left[drawn], top[drawn], label[drawn])
         return Tiles(Path(path), slide.name, table, len(left), int(label.sum()),
-                     mask.area_mm2, tuple(notes), picture_uri(mask.draw(slide, 1000)))
+                     mask.area_mm2, tuple(truth.notes), picture_uri(mask.draw(slide, 1000)))
 
 def _tile_table(slide, left, top, label):
     coords = dict(coord_x=np.rint(left*slide.scale).astype(int),
