@@ -138,18 +138,43 @@ def histo_train(
     return run_summary(run.folder)
 
 # %% ../nbs/90_cli.ipynb #d614f4fa
+def _refuse(options, why):
+    "Raise an `InputError` if one of some options was given"
+    given = ', '.join(f'--{k}' for k, v in options.items() if v is not None and v is not False)
+    if given: raise InputError(f'{given} {why}; leave it out')
+
 @as_command
 def histo_evaluate(
     run:str, # Folder of a run
-    data:OptionalArg()=None, # Folder with labelled patches; a stopped training's own by default
+    data:OptionalArg()=None, # Labelled patches or annotated slides; by default a stopped training's own
     out:str=None, # New folder for the evaluation; RUN/evaluations/NAME-OF-DATA by default
-    compare:str=None, # Other runs to compare on the same patches, separated by commas
-    workers:int=None, # Threads that read patches; one per core, at most eight, by default
-    skip:bool=False, # Leave out patches that cannot be read
-    engine:str='torch', # Engine that computes: torch, or onnx or onnx-int8 after histo_export
-    tta:bool=False, # Average the eight dihedral views of each patch
+    compare:str=None, # Patches: other runs to compare on them, separated by commas
+    workers:int=None, # Threads that read; one per core, at most eight, by default
+    skip:bool=False, # Patches: leave out those that cannot be read
+    engine:str='torch', # Patches: torch, or onnx or onnx-int8 after histo_export
+    tta:bool=False, # Average the eight dihedral views of each patch or window
+    stride:float=None, # Slides: patch pixels from window to window; 64 by default
+    threshold:float=None, # Slides: tumor from this probability on; 0.5 by default
+    dense:bool=False, # Slides: predict whole fields at once: faster, and a little different
+    mpp:float=None, # Slides: microns per pixel, where the files do not say
+    annotations:str=None, # Slides: folder with the annotations; that of the slides by default
+    normal:bool=False, # Slides: those without an annotation are normal
 ):
-    "Evaluate a run on other labelled data, or the last epoch of a training that was stopped"
+    "Evaluate a run on labelled patches or annotated slides; exit code 2 if a slide failed"
+    from histo_meta.slide import are_slides
+    of_slides = dict(stride=stride, threshold=threshold, dense=dense, mpp=mpp,
+                     annotations=annotations, normal=normal)
+    if data is None or not are_slides(data):
+        _refuse(of_slides, f'is for slides, and {data or run} has none')
+        return _evaluate_patches(run, data, out, compare, workers, skip, engine, tta)
+    _refuse(dict(compare=compare, skip=skip, engine=engine != 'torch'),
+            f'is for patches, and {data} has slides')
+    from histo_meta.slide_eval import evaluate_slides
+    given = {name: value for name, value in of_slides.items() if value is not None}
+    done = evaluate_slides(run, data, out, tta=tta, num_workers=workers, **given)
+    return Outcome(str(done), 2*bool(done.failures))
+
+def _evaluate_patches(run, data, out, compare, workers, skip, engine, tta):
     if data is None and (out or compare or skip or tta or engine != 'torch'):
         raise InputError('--out, --compare, --skip, --engine and --tta need other data; '
                          'name their folder')

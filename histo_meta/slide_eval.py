@@ -178,32 +178,39 @@ def slide_scores(
         stage_table=table, stages=agreed, notes=patients.notes + notes)
     return replace(scores, notes=(*_score_notes(scores), *scores.notes))
 
-# %% ../nbs/76a_slide_eval.ipynb #2c923084
+# %% ../nbs/76a_slide_eval.ipynb #5f74ede0
 _FEW = 20   # slides of a class
 
 def _missing_notes(s):
     "Which scores are not defined, and why"
     n = len(s.found)
     if s.y.all(): yield f'all {n} slides have tumor: there is no AUC and no specificity'
-    if not s.y.any(): yield f'no slide has tumor: there is no AUC and no sensitivity'
+    if not s.y.any(): yield 'no slide has tumor: there is no AUC and no sensitivity'
     if s.froc is None: yield 'no annotated lesion is long enough to count (0.2 mm): there is no FROC'
-    if s.auc.value in (0, 1): yield ('no slide without tumor has the probability of one with tumor: '
-                                     'the AUC has no interval, and on more slides it will be lower')
+    if s.auc.value in (0, 1):
+        yield ('the probability separates all slides: the AUC has no interval, and on more slides '
+               'it will be less extreme')
+    if s.froc and s.froc.score.lo == s.froc.score.hi:
+        yield ('the interval of the FROC is a single point, because nothing varies between these '
+               'slides: look at the intervals by size')
 
 def _score_notes(s):
     "What limits the scores"
     yield from _missing_notes(s)
-    few = [f'{n} with' + 'out'*(name == 0) for name, n in enumerate(np.bincount(s.y, minlength=2)) if n < _FEW]
-    if few: yield f'few slides: {" and ".join(few)} tumor; every interval is wide, and may be too narrow still'
-    if s.patients.whole is None: yield ('patients are unknown: if slides share patients, every interval '
-                                        'is too narrow; a file stages.csv would say so')
-    elif s.patients.of.duplicated().any(): yield (
-        'slides share patients: all intervals take that into account but those of the FROC and of the '
-        'lesions, which are by slide, as in CAMELYON16')
-    yield (f'the threshold {s.threshold:g} was not chosen on these slides; if you try several and keep '
-           'the best, its scores here are optimistic')
+    normal, tumor = np.bincount(s.y, minlength=2)
+    if min(normal, tumor) < _FEW:
+        yield (f'few slides, {tumor} with tumor and {normal} without: every interval is wide, and '
+               'may still be too narrow')
+    if s.patients.whole is None:
+        yield ('patients are unknown: if slides share patients, every interval is too narrow; name '
+               'them in a file stages.csv')
+    elif s.patients.of.duplicated().any():
+        yield ('slides share patients: all intervals take that into account but those of lesions, '
+               'which are by slide, as in CAMELYON16')
+    yield (f'the threshold {s.threshold:g} was given; if you try several on these slides and keep '
+           'the best, its scores are optimistic')
 
-# %% ../nbs/76a_slide_eval.ipynb #aee7e5eb
+# %% ../nbs/76a_slide_eval.ipynb #b5ee80d4
 @theme()
 def plot_slide_roc(
     s:SlideScores, # From `slide_scores`, with slides of both classes
@@ -216,8 +223,9 @@ def plot_slide_roc(
     ax.plot([0, 1], [0, 1], ':', color=COLORS['muted'], lw=1.2, label='guessing')
     ax.plot(1 - s.specificity.value, s.sensitivity.value, 'o', color=COLORS['accent'],
             label=f'threshold {s.threshold:g}', clip_on=False)
-    ax.set(xlabel='slides without tumor that are positive', ylabel='slides with tumor that are positive',
-           aspect='equal', title=f'ROC of {len(s.y)} slides, {s.y.sum()} with tumor')
+    ax.set(xlabel='false positive rate of slides (1 − specificity)', aspect='equal',
+           ylabel='true positive rate of slides (sensitivity)')
+    ax.set_title(f'ROC of {len(s.y)} slides, {s.y.sum()} with tumor')
     ax.legend(fontsize=8.5, loc='lower right', frameon=True, edgecolor='none')
     return ax
 
@@ -240,7 +248,7 @@ def plot_slide_probs(
     ax.set_title(f'Probability of each slide, threshold {s.threshold:g}')
     return ax
 
-# %% ../nbs/76a_slide_eval.ipynb #3e0ce1a8
+# %% ../nbs/76a_slide_eval.ipynb #43f30609
 @theme()
 def plot_sizes(
     s:SlideScores, # From `slide_scores`
@@ -252,20 +260,23 @@ def plot_sizes(
     ax.hlines(at, table.lo, table.hi, color=COLORS['model'], lw=2)
     ax.plot(table.sensitivity, at, 'o', ms=8, color=COLORS['model'], clip_on=False)
     names = [f'{size}\n{row.found:.0f} of {row.lesions:.0f}' for size, row in table.iterrows()]
-    ax.set(yticks=at, yticklabels=names, xlim=(0, 1), ylim=(-.6, len(at) - .4), xlabel='sensitivity (lesions)')
+    ax.set(yticks=at, yticklabels=names, ylim=(-.6, len(at) - .4))
+    ax.set(xlim=(0, 1), xlabel='sensitivity (lesions)')
     ax.set_title(f'Lesions found, by size, threshold {s.threshold:g}')
     return ax
 
-# %% ../nbs/76a_slide_eval.ipynb #b9c865a0
+# %% ../nbs/76a_slide_eval.ipynb #b3608012
 def slide_table(
     s:SlideScores, # From `slide_scores`
 )->pd.DataFrame: # One row for each slide, the worst error first
     "Truth and prediction of each slide"
     def row(one):
         lesions = one.match.regions[one.match.regions.counted.astype(bool)]
-        return dict(slide=one.slide, patient=s.patients.of[one.slide], actual=one.actual, predicted=one.predicted,
-                    prob=one.prob, lesions=len(lesions), found=int((lesions.prob >= s.threshold).sum()),
-                    false_positives=int((one.match.false_positives >= s.threshold).sum()))
+        alarms = one.match.false_positives >= s.threshold
+        return dict(slide=one.slide, patient=s.patients.of[one.slide], actual=one.actual,
+                    predicted=one.predicted, prob=one.prob, lesions=len(lesions),
+                    found=int((lesions.prob >= s.threshold).sum()),
+                    false_positives=int(alarms.sum()))
     table = pd.DataFrame([row(one) for one in s.found])
     return table if s.patients.whole is not None else table.drop(columns='patient')
 
@@ -279,8 +290,9 @@ def true_lesions(
     s:SlideScores, # From `slide_scores`
 )->pd.DataFrame: # slide, region, length_mm, diameter_mm, category, counted, prob
     "Annotated lesions, each with the probability of its best detection"
-    return _joined([(one.slide, one.match.regions.rename_axis('region').reset_index()
-                     .assign(region=lambda t: t.region + 1)) for one in s.found])
+    regions = {one.slide: one.match.regions for one in s.found}
+    return _joined([(name, table.assign(region=np.arange(len(table)) + 1)
+                     [['region', *table]]) for name, table in regions.items()])
 
 def all_detections(
     s:SlideScores, # From `slide_scores`
@@ -288,9 +300,9 @@ def all_detections(
     "Detections of all slides, with the region that each hits, or 0"
     return _joined([(one.slide, one.detections) for one in s.found])
 
-# %% ../nbs/76a_slide_eval.ipynb #a7381f1e
+# %% ../nbs/76a_slide_eval.ipynb #28708910
 def _plain_agreement(found):
-    return found and dict(labels=found.labels, counts=found.counts, kappa=found.kappa, accuracy=found.accuracy)
+    return found and found._asdict()
 
 def slide_metrics(
     s:SlideScores, # From `slide_scores`
@@ -438,13 +450,14 @@ def _compare_all(job, paths, heatmaps):
     found, failures = _each_slide(lambda path: _compare(job, path, heatmaps), paths)
     return [one for one in found.values() if one], failures
 
-# %% ../nbs/76a_slide_eval.ipynb #520fd13b
+# %% ../nbs/76a_slide_eval.ipynb #984c7d64
 def _leaks(run, s):
     "A note if slides have the names of slides that the run was trained on"
+    if 'slide' not in run.split: return
     seen = {Path(str(name)).stem for name in run.split.slide.dropna()}
     both = [one.slide for one in s.found if one.slide in seen]
-    if both: yield (f'optimistic: {len(both)} of {len(s.found)} slides have the names of slides that the '
-                    f'model was trained or chosen on: {_some(both)}')
+    if both: yield (f'optimistic: {len(both)} of {len(s.found)} slides have the names of slides '
+                    f'that the model was trained or chosen on: {_some(both)}')
 
 # %% ../nbs/76a_slide_eval.ipynb #8f9e9310
 class _Plot(NamedTuple):
@@ -481,18 +494,23 @@ _PLOTS = [
           'CAMELYON17.', lambda s: plot_agreement(s.stages, 'Stages of patients'),
           lambda s: s.stages is not None)]
 
-# %% ../nbs/76a_slide_eval.ipynb #def0378b
+# %% ../nbs/76a_slide_eval.ipynb #1657ce19
 def _intervals(table):
     "Sensitivity and its interval in one column"
     words = [estimate_text(dict(value=row.sensitivity, lo=row.lo, hi=row.hi))
              for row in table.itertuples()]
     return table.drop(columns=['lo', 'hi']).assign(sensitivity=words)
 
+def _with_words(table):
+    "The same table with names of columns for people"
+    names = dict(prob='probability', found='lesions found')
+    return table.rename(columns=lambda name: names.get(name, name.replace('_', ' ')))
+
 def _tables(s):
     "Chapter, title, note and table"
     if s.froc: yield ('Lesions', 'Sensitivity at six numbers of false positives per slide',
                       'Isolated tumor cells count neither as lesions nor as false positives.',
-                      _intervals(s.froc.at))
+                      _intervals(s.froc.at.assign(false_positives=['1/4', '1/2', *'1248'])))
     yield ('Lesions', 'Sensitivity by size', f'At threshold {s.threshold:g}, isolated tumor cells '
            'too.', _intervals(s.sizes.reset_index()))
     if s.stages: yield ('Categories and stages', 'Patients', 'The stage in stages.csv, or else the '
@@ -522,7 +540,7 @@ def _facts(job, s):
                 intervals=f'{s.level:.0%}, {s.n_boot:,} replicates, seed {s.seed}',
                 version=__version__)
 
-# %% ../nbs/76a_slide_eval.ipynb #a55f9cd8
+# %% ../nbs/76a_slide_eval.ipynb #7a15ccf0
 _PAGE = '''{% set title = name %}
 {% include 'head' %}
 <body>
@@ -544,10 +562,11 @@ _PAGE = '''{% set title = name %}
 <h2>Heat maps</h2>
 <p class="note">In the order of the table. Red is the probability of each window. Outlines: found
 lesions in orange, annotated ones dashed and black.{{ more }}</p>
-<div class="figures">{% for one, uri in maps %}
-<figure><img src="{{ uri }}" alt="Heat map of {{ one.slide }}">
-<figcaption><b>{{ one.slide }}.</b> {{ one.actual }}, predicted {{ one.predicted }}; probability
-{{ '%.3f'|format(one.prob) }}. {{ one.match }}. {{ one.notes|join('; ') }}</figcaption></figure>
+<div class="figures">{% for row, notes, uri in maps %}
+<figure><img src="{{ uri }}" alt="Heat map of {{ row.slide }}">
+<figcaption><b>{{ row.slide }}.</b> {{ row.actual }}, predicted {{ row.predicted }}; probability
+{{ '%.3f'|format(row.prob) }}; {{ row.found }} of {{ row.lesions }} lesions found, {{
+row.false_positives }} false positives. {{ notes|join('; ') }}</figcaption></figure>
 {% endfor %}</div>
 <h2>Facts</h2><table>{% for key, value in facts.items() %}
 <tr><td>{{ key }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
@@ -555,18 +574,23 @@ lesions in orange, annotated ones dashed and black.{{ more }}</p>
 </body></html>
 '''
 
-# %% ../nbs/76a_slide_eval.ipynb #38cf1d00
+# %% ../nbs/76a_slide_eval.ipynb #90691251
 _MOST_MAPS = 100   # heat maps on the page
+
+def _picture(path):
+    "A picture as JPEG, because a heat map shows tissue"
+    with Image.open(path) as image: return picture_uri(image.convert('RGB'))
 
 def _page(folder, job, s, failures):
     "The page, from the plots and heat maps in a folder"
     plots = [(plot, image_uri((folder/f'{plot.name}.png').read_bytes()))
              for plot in _PLOTS if plot.known(s)]
-    maps = [(one, picture_uri(Image.open(folder/'heatmaps'/f'{one.slide}.png').convert('RGB')))
-            for one in s.found[:_MOST_MAPS]]
-    tables = [(*words, table_html(table)) for *words, table in _tables(s)]
+    rows = slide_table(s)[:_MOST_MAPS].itertuples()
+    maps = [(row, one.notes, _picture(folder/'heatmaps'/f'{one.slide}.png'))
+            for row, one in zip(rows, s.found)]
+    tables = [(*words, table_html(_with_words(table))) for *words, table in _tables(s)]
     more = f' The first {_MOST_MAPS}; all are in the folder heatmaps.'*(len(s.found) > _MOST_MAPS)
-    chapters = dict.fromkeys([*(plot.chapter for plot, _ in plots), *(table[0] for table in tables)])
+    chapters = dict.fromkeys([plot.chapter for plot, _ in plots] + [table[0] for table in tables])
     return page_templates(dict(page=_PAGE)).get_template('page').render(
         name=f'{job.run.folder.name} on {job.name}', summary=job.run.training.info.summary, s=s,
         tiles=_tiles(s), failures=failures, chapters=chapters, plots=plots, tables=tables, maps=maps,
@@ -576,8 +600,10 @@ def _write_report(folder, job, s, failures):
     "Write everything but the heat maps, which are there"
     for plot in _PLOTS:
         if plot.known(s): save_png(plot.draw(s), folder/f'{plot.name}.png', dpi=110)
-    for name, table in dict(slides=slide_table(s), lesions=true_lesions(s), detections=all_detections(s)).items():
-        write_csv(folder/f'{name}.csv', table)
+    write_csv(folder/'slides.csv', slide_table(s))
+    write_csv(folder/'lesions.csv', true_lesions(s))
+    write_csv(folder/'detections.csv', all_detections(s))
     if s.froc: write_csv(folder/'froc.csv', s.froc.curve)
     write_text(folder/'report.html', _page(folder, job, s, failures))
-    write_json(folder/'metrics.json', slide_metrics(s) | dict(failures=failures, facts=_facts(job, s)))
+    others = dict(failures=failures, facts=_facts(job, s))
+    write_json(folder/'metrics.json', slide_metrics(s) | others)
