@@ -50,4 +50,5 @@ from .froc import *
 from .stage import *
 from .heatmap import *
 from .slide_run import *
+from .slide_eval import *
 from .cli import *
