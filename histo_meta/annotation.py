@@ -516,6 +516,7 @@ def slide_annotation(
     file = find_annotation(slide.path, folder)
     if file: return read_annotation(file, slide)
     if normal: return Annotation(slide.path, shapely.MultiPolygon(), slide.scale, slide.mpp)
-    raise InputError(f'{slide.path}: no annotation beside it; add one (NAME.xml, NAME.geojson or '
+    place = f'in {folder}' if folder else 'next to it'
+    raise InputError(f'{slide.path}: no annotation {place}; add one (NAME.xml, NAME.geojson or '
                      'NAME_mask.tif), or say with --normal (normal=True) that slides without one '
                      'are normal')

@@ -6,10 +6,10 @@
 __all__ = ['SlideComparison', 'compare_slide', 'SlideScores', 'slide_scores', 'plot_slide_roc', 'plot_slide_probs', 'plot_sizes',
            'slide_table', 'true_lesions', 'all_detections', 'slide_metrics', 'SlideEvaluation', 'evaluate_slides']
 
-# %% ../nbs/76a_slide_eval.ipynb #80ed5b4d
+# %% ../nbs/76a_slide_eval.ipynb #561d7ba9
 import os
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -31,13 +31,15 @@ from .heatmap import plot_heatmap
 from .intervals import Estimate, auc_ci, check_proportion, proportion_ci
 from .lesion import CATEGORIES, ProbGrid, find_lesions, slide_category, slide_score
 from .report import estimate_text, image_uri, page_templates, picture_uri, table_html
+
+# %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
 from .slide_run import predict_slides, prediction_facts, stored_grid
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
 
-# %% ../nbs/76a_slide_eval.ipynb #aeb784ee
+# %% ../nbs/76a_slide_eval.ipynb #30d7d599
 class SlideComparison(NamedTuple):
     "What a model found on a slide, and what is there"
     slide:str # Its name
@@ -55,7 +57,7 @@ class SlideComparison(NamedTuple):
         steps = CATEGORIES.index(self.predicted) - CATEGORIES.index(self.actual)
         return abs(steps), abs(self.prob - self.tumor)
 
-# %% ../nbs/76a_slide_eval.ipynb #afeb026b
+# %% ../nbs/76a_slide_eval.ipynb #da6306c9
 def compare_slide(
     slide:str, # Name of the slide
     grid:ProbGrid, # Its probabilities
@@ -73,7 +75,7 @@ def compare_slide(
         slide_category(mask.regions.diameter_mm), match_detections(detections, mask), detections,
         tuple(notes))
 
-# %% ../nbs/76a_slide_eval.ipynb #aabee672
+# %% ../nbs/76a_slide_eval.ipynb #f92e2555
 class _Patients(NamedTuple):
     "Which slides belong together"
     of:pd.Series # Slide to patient; a slide that is not in the file is a patient of its own
@@ -90,8 +92,8 @@ def _patients(stages, names):
     own.update(pd.Series(stages.patient[known].to_numpy(), stem[known]))
     lonely = [name for name in names if name not in set(stem)]
     left_out = sorted(set(stages.patient) - set(whole.patient))
-    notes = [f'{len(left_out)} of {stages.patient.nunique()} patients have no stage, because slides '
-             f'of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
+    notes = [f'{len(left_out)} of {stages.patient.nunique()} patients have no stage, because '
+             f'slides of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
     notes += [f'{len(lonely)} of {len(names)} slides are not in stages.csv, and count as patients '
               f'of their own: {_some(lonely)}']*bool(lonely)
     return _Patients(own, whole, tuple(notes))
@@ -100,7 +102,7 @@ def _some(names, most=5):
     names = [one_line(name, 60) for name in names]
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
-# %% ../nbs/76a_slide_eval.ipynb #43f68dc1
+# %% ../nbs/76a_slide_eval.ipynb #847b4e3a
 def _auc(y, p, unit):
     "AUC with its interval; not defined for one class"
     if y.all() or not y.any(): return Estimate(np.nan)
@@ -118,7 +120,7 @@ def _stages(patients, found):
     except InputError as e: return None, None, (f'no stages: {e}',)
     return table, agreement(table.actual, table.predicted, STAGES), ()
 
-# %% ../nbs/76a_slide_eval.ipynb #45e2f728
+# %% ../nbs/76a_slide_eval.ipynb #f04f8549
 @dataclass(frozen=True)
 class SlideScores:
     "Every score of a run on annotated slides"
@@ -127,7 +129,7 @@ class SlideScores:
     level:float # Confidence level
     n_boot:int # Replicates of the bootstrap
     seed:int # Seed of the bootstrap
-    patients:_Patients # Which slides belong together
+    patients:_Patients
     auc:Estimate # Of the probability of a slide
     sensitivity:Estimate # Proportion of slides with tumor that are positive
     specificity:Estimate # Proportion of slides without tumor that are not
@@ -141,14 +143,17 @@ class SlideScores:
     y = cached_property(lambda self: np.array([one.tumor for one in self.found], int))
     p = cached_property(lambda self: np.array([one.prob for one in self.found]))
 
-    def __repr__(self):
-        lesions = 'no lesions for a FROC' if self.froc is None else self.froc
-        return '\n'.join([f'{len(self.found)} slides, {self.y.sum()} with tumor: AUC {self.auc}',
-                          f'sensitivity {self.sensitivity}, specificity {self.specificity} '
-                          f'at {self.threshold:g}', f'{lesions}', f'categories: {self.categories}',
-                          *([f'stages: {self.stages}'] if self.stages else [])])
+    def __repr__(self): return '\n'.join(_score_lines(self))
 
-# %% ../nbs/76a_slide_eval.ipynb #9df31293
+# %% ../nbs/76a_slide_eval.ipynb #6942c728
+def _score_lines(s):
+    yield f'{len(s.found)} slides, {s.y.sum()} with tumor: AUC {s.auc}'
+    yield f'sensitivity {s.sensitivity}, specificity {s.specificity} at {s.threshold:g}'
+    yield 'no lesion that counts: no FROC' if s.froc is None else repr(s.froc)
+    yield f'categories: {s.categories}'
+    if s.stages: yield f'stages: {s.stages}
+
+# %% ../nbs/76a_slide_eval.ipynb #aad6e128
 def slide_scores(
     found:list, # A `SlideComparison` of each slide
     stages:pd.DataFrame=None, # From `read_stages`: patients of the slides, where known
@@ -178,21 +183,22 @@ def slide_scores(
         stage_table=table, stages=agreed, notes=patients.notes + notes)
     return replace(scores, notes=(*_score_notes(scores), *scores.notes))
 
-# %% ../nbs/76a_slide_eval.ipynb #5f74ede0
-_FEW = 20   # slides of a class
-
+# %% ../nbs/76a_slide_eval.ipynb #1ee03d70
 def _missing_notes(s):
     "Which scores are not defined, and why"
     n = len(s.found)
     if s.y.all(): yield f'all {n} slides have tumor: there is no AUC and no specificity'
     if not s.y.any(): yield 'no slide has tumor: there is no AUC and no sensitivity'
-    if s.froc is None: yield 'no annotated lesion is long enough to count (0.2 mm): there is no FROC'
+    if s.froc is None: yield 'no annotated lesion has the 0.2 mm that count: there is no FROC'
     if s.auc.value in (0, 1):
         yield ('the probability separates all slides: the AUC has no interval, and on more slides '
                'it will be less extreme')
     if s.froc and s.froc.score.lo == s.froc.score.hi:
         yield ('the interval of the FROC is a single point, because nothing varies between these '
                'slides: look at the intervals by size')
+
+# %% ../nbs/76a_slide_eval.ipynb #9f18bb88
+_FEW = 20   # slides of a class
 
 def _score_notes(s):
     "What limits the scores"
@@ -210,7 +216,7 @@ def _score_notes(s):
     yield (f'the threshold {s.threshold:g} was given; if you try several on these slides and keep '
            'the best, its scores are optimistic')
 
-# %% ../nbs/76a_slide_eval.ipynb #b5ee80d4
+# %% ../nbs/76a_slide_eval.ipynb #2b73dd37
 @theme()
 def plot_slide_roc(
     s:SlideScores, # From `slide_scores`, with slides of both classes
@@ -229,6 +235,7 @@ def plot_slide_roc(
     ax.legend(fontsize=8.5, loc='lower right', frameon=True, edgecolor='none')
     return ax
 
+# %% ../nbs/76a_slide_eval.ipynb #70b936a5
 @theme()
 def plot_slide_probs(
     s:SlideScores, # From `slide_scores`
@@ -244,11 +251,12 @@ def plot_slide_probs(
     ax.axvline(s.threshold, color=COLORS['ink'], lw=1, ls='--')
     counts = np.bincount(level, minlength=4)
     ax.set(yticks=range(4), yticklabels=[f'{name}\n{n:,}' for name, n in zip(CATEGORIES, counts)],
-           xlim=(0, 1), ylim=(-.5, 3.5), xlabel='probability of the slide', ylabel='actual category')
+           xlim=(0, 1), ylim=(-.5, 3.5))
+    ax.set(xlabel='probability of the slide', ylabel='actual category')
     ax.set_title(f'Probability of each slide, threshold {s.threshold:g}')
     return ax
 
-# %% ../nbs/76a_slide_eval.ipynb #43f30609
+# %% ../nbs/76a_slide_eval.ipynb #2b7f4cd5
 @theme()
 def plot_sizes(
     s:SlideScores, # From `slide_scores`
@@ -265,7 +273,7 @@ def plot_sizes(
     ax.set_title(f'Lesions found, by size, threshold {s.threshold:g}')
     return ax
 
-# %% ../nbs/76a_slide_eval.ipynb #b3608012
+# %% ../nbs/76a_slide_eval.ipynb #4894c423
 def slide_table(
     s:SlideScores, # From `slide_scores`
 )->pd.DataFrame: # One row for each slide, the worst error first
@@ -282,8 +290,9 @@ def slide_table(
 
 def _joined(tables):
     "Tables of slides below each other, with the names of the slides"
-    filled = [table.assign(slide=name) for name, table in tables if len(table)]
-    table = pd.concat(filled or [table.assign(slide=name) for name, table in tables], ignore_index=True)
+    named = [table.assign(slide=name) for name, table in tables]
+    filled = [table for table in named if len(table)]
+    table = pd.concat(filled or named, ignore_index=True)
     return table[['slide', *table.columns.drop('slide')]]
 
 def true_lesions(
@@ -300,7 +309,7 @@ def all_detections(
     "Detections of all slides, with the region that each hits, or 0"
     return _joined([(one.slide, one.detections) for one in s.found])
 
-# %% ../nbs/76a_slide_eval.ipynb #28708910
+# %% ../nbs/76a_slide_eval.ipynb #48bc5613
 def _plain_agreement(found):
     return found and found._asdict()
 
@@ -316,38 +325,39 @@ def slide_metrics(
         sizes=s.sizes.reset_index(), categories=_plain_agreement(s.categories),
         stages=_plain_agreement(s.stages), notes=s.notes))
 
-# %% ../nbs/76a_slide_eval.ipynb #b06d7495
+# %% ../nbs/76a_slide_eval.ipynb #70cb8546
 @dataclass(frozen=True)
 class _Job:
-    "How slides are read, and how they are or were predicted"
+    "How slides are read, and how they are or were predicted; as for `evaluate_slides`"
     run:Run
     name:str # Of the evaluation
     stride:float
     threshold:float
     dense:bool
     tta:bool
-    mpp:float # Or None
-    annotations:object # Their folder, or None
+    mpp:float
+    annotations:object
     normal:bool
 
     def open(self, path): return Slide(path, self.mpp)
     def annotation(self, slide): return slide_annotation(slide, self.annotations, self.normal)
 
-    def check(self, path):
-        "Raise an `InputError` if a slide or its annotation cannot be read"
-        with self.open(path) as slide:
-            slide.check_resolution()
-            self.annotation(slide)
-
     def stored(self, path):
         "The folder and the `ProbGrid` of an earlier prediction, or None"
         with self.open(path) as slide:
-            made = prediction_facts(self.run.config['hash'], slide, self.stride, self.dense, self.tta)
+            options = dict(stride=self.stride, dense=self.dense, tta=self.tta)
+            made = prediction_facts(self.run.config['hash'], slide, **options)
         for folder in sorted((self.run.folder/'slides').glob('*')):
             grid = stored_grid(folder/slide.name, made)
             if grid: return folder, grid
 
-# %% ../nbs/76a_slide_eval.ipynb #b0c5a54e
+# %% ../nbs/76a_slide_eval.ipynb #8b6bb953
+def _check_annotation(job, path):
+    "Raise an `InputError` if a slide or its annotation cannot be read"
+    with job.open(path) as slide:
+        slide.check_resolution()
+        job.annotation(slide)
+
 def _each_slide(function, paths):
     "Results by path, and lines about what failed"
     results, failures = {}, []
@@ -358,8 +368,10 @@ def _each_slide(function, paths):
 
 def _free(folder):
     "The folder, or one with a number behind its name, that does not exist"
-    return next(f for n in count(1) if not (f := folder.with_name(folder.name + f'-{n}'*(n > 1))).exists())
+    names = (folder.name + f'-{n}'*(n > 1) for n in count(1))
+    return next(path for path in map(folder.with_name, names) if not path.exists())
 
+# %% ../nbs/76a_slide_eval.ipynb #676de4c6
 def _predict_missing(job, paths, **kwargs):
     "Predict the slides that were not predicted yet; lines about those that failed"
     known = {path: job.stored(path) for path in paths}
@@ -373,7 +385,7 @@ def _predict_missing(job, paths, **kwargs):
     try: return predict_slides(job.run, new, folder, **options, **kwargs).failures
     except InputError as e: return [str(e)]
 
-# %% ../nbs/76a_slide_eval.ipynb #dac45cf2
+# %% ../nbs/76a_slide_eval.ipynb #5e95f11b
 @dataclass(frozen=True)
 class SlideEvaluation:
     "The evaluation of a run on annotated slides"
@@ -399,7 +411,7 @@ def _compare(job, path, heatmaps):
         save_png(ax, heatmaps/f'{slide.name}.png', dpi=100)
         return found
 
-# %% ../nbs/76a_slide_eval.ipynb #183c630e
+# %% ../nbs/76a_slide_eval.ipynb #25ae5623
 def evaluate_slides(
     run, # A `Run` or its folder
     slides, # Folder with annotated slides, one slide, or a list of both
@@ -422,7 +434,7 @@ def evaluate_slides(
     job = _Job(run, _name(slides), stride, threshold, dense, tta, mpp, annotations, normal)
     stages = _stages_beside(paths[0])
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
-        good, failures = _each_slide(job.check, paths)
+        good, failures = _each_slide(partial(_check_annotation, job), paths)
         failures += _predict_missing(job, good, num_workers=num_workers, progress=progress)
         with write_together(out, last='metrics.json') as part:
             found, more = _compare_all(job, good, part/'heatmaps')
@@ -433,7 +445,7 @@ def evaluate_slides(
             _write_report(part, job, scores, failures)
     return SlideEvaluation(out, scores, failures)
 
-# %% ../nbs/76a_slide_eval.ipynb #09f435d0
+# %% ../nbs/76a_slide_eval.ipynb #8d61bba4
 def _name(slides):
     "Name of an evaluation: that of a folder, or of a slide without its ending"
     place = Path(os.path.abspath(L(slides)[0]))
@@ -447,10 +459,10 @@ def _stages_beside(path):
 def _compare_all(job, paths, heatmaps):
     "A `SlideComparison` of each slide that was predicted, and lines about what failed"
     heatmaps.mkdir()
-    found, failures = _each_slide(lambda path: _compare(job, path, heatmaps), paths)
+    found, failures = _each_slide(partial(_compare, job, heatmaps=heatmaps), paths)
     return [one for one in found.values() if one], failures
 
-# %% ../nbs/76a_slide_eval.ipynb #984c7d64
+# %% ../nbs/76a_slide_eval.ipynb #2920fb8a
 def _leaks(run, s):
     "A note if slides have the names of slides that the run was trained on"
     if 'slide' not in run.split: return
@@ -459,7 +471,7 @@ def _leaks(run, s):
     if both: yield (f'optimistic: {len(both)} of {len(s.found)} slides have the names of slides '
                     f'that the model was trained or chosen on: {_some(both)}')
 
-# %% ../nbs/76a_slide_eval.ipynb #8f9e9310
+# %% ../nbs/76a_slide_eval.ipynb #cd34cab7
 class _Plot(NamedTuple):
     "A plot of the page"
     name:str # Of the file, without .png
@@ -481,7 +493,10 @@ _PLOTS = [
           'Proportion of the lesions that are found, at each number of false alarms. The score is '
           'the mean of the six dots. By the definition of CAMELYON16, whose best network had 0.807 '
           'and a pathologist without time limit 0.724 on the slides of that challenge.',
-          lambda s: plot_froc(s.froc), lambda s: s.froc is not None),
+          lambda s: plot_froc(s.froc), lambda s: s.froc is not None)]
+
+# %% ../nbs/76a_slide_eval.ipynb #0c5227e1
+_PLOTS += [
     _Plot('sizes', 'Lesions', 'Lesions found, by size',
           'Isolated tumor cells (itc) are below 0.2 mm in diameter, macro-metastases above 2 mm. '
           'The lines are intervals.', plot_sizes, lambda s: s.sizes.lesions.sum() > 0),
@@ -494,7 +509,7 @@ _PLOTS = [
           'CAMELYON17.', lambda s: plot_agreement(s.stages, 'Stages of patients'),
           lambda s: s.stages is not None)]
 
-# %% ../nbs/76a_slide_eval.ipynb #1657ce19
+# %% ../nbs/76a_slide_eval.ipynb #497d432a
 def _intervals(table):
     "Sensitivity and its interval in one column"
     words = [estimate_text(dict(value=row.sensitivity, lo=row.lo, hi=row.hi))
@@ -515,11 +530,12 @@ def _tables(s):
            'too.', _intervals(s.sizes.reset_index()))
     if s.stages: yield ('Categories and stages', 'Patients', 'The stage in stages.csv, or else the '
                         'one that follows from the annotated categories.', s.stage_table)
-    yield ('All slides', 'Truth and prediction', 'The worst error comes first: by steps between the '
-           'categories, then by the probability. Lesions are those that count in the FROC; they '
-           f'are found, and false positives counted, at threshold {s.threshold:g}.', slide_table(s))
+    yield ('All slides', 'Truth and prediction', 'The worst error comes first: by steps between '
+           'the categories, then by the probability. Lesions are those that count in the FROC; '
+           f'they are found, and false positives counted, at threshold {s.threshold:g}.',
+           slide_table(s))
 
-# %% ../nbs/76a_slide_eval.ipynb #985d967e
+# %% ../nbs/76a_slide_eval.ipynb #6feb4607
 def _tiles(s):
     "Name, value and interval of the scores at the top"
     scores = {'Slide AUC': s.auc, 'FROC score': s.froc and s.froc.score,
@@ -540,7 +556,7 @@ def _facts(job, s):
                 intervals=f'{s.level:.0%}, {s.n_boot:,} replicates, seed {s.seed}',
                 version=__version__)
 
-# %% ../nbs/76a_slide_eval.ipynb #7a15ccf0
+# %% ../nbs/76a_slide_eval.ipynb #430ea4cd
 _PAGE = '''{% set title = name %}
 {% include 'head' %}
 <body>
@@ -550,16 +566,30 @@ _PAGE = '''{% set title = name %}
 <div class="tiles">{% for name, value, more in tiles %}
 <div class="tile">{{ name }}<b>{{ value }}</b><span>{{ more }}</span></div>{% endfor %}</div>
 {% for title, lines in (('Not evaluated', failures), ('Keep in mind', s.notes)) if lines %}
-<div class="box warn"><b>{{ title }}</b><ul>{% for l in lines %}<li>{{ l }}</li>{% endfor %}</ul></div>
+<div class="box warn"><b>{{ title }}</b>
+<ul>{% for line in lines %}<li>{{ line }}</li>{% endfor %}</ul></div>
 {% endfor %}
-{% for chapter in chapters %}<h2>{{ chapter }}</h2>
+{% for chapter in chapters %}
+{% include 'chapter' %}
+{% endfor %}
+{% include 'maps' %}
+<h2>Facts</h2><table>{% for key, value in facts.items() %}
+<tr><td>{{ key }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
+<p class="note">{{ research }}</p>
+</body></html>
+'''
+
+# %% ../nbs/76a_slide_eval.ipynb #c5579da5
+_CHAPTER = '''<h2>{{ chapter }}</h2>
 <div class="figures">{% for plot, uri in plots if plot.chapter == chapter %}
 <figure><img src="{{ uri }}" alt="{{ plot.title }}">
 <figcaption><b>{{ plot.title }}.</b> {{ plot.caption }}</figcaption></figure>{% endfor %}</div>
 {% for place, title, note, html in tables if place == chapter %}
 <h3>{{ title }}</h3><p class="note">{{ note }}</p><div class="scroll">{{ html }}</div>
-{% endfor %}{% endfor %}
-<h2>Heat maps</h2>
+{% endfor %}
+'''
+
+_MAPS = '''<h2>Heat maps</h2>
 <p class="note">In the order of the table. Red is the probability of each window. Outlines: found
 lesions in orange, annotated ones dashed and black.{{ more }}</p>
 <div class="figures">{% for row, notes, uri in maps %}
@@ -568,13 +598,9 @@ lesions in orange, annotated ones dashed and black.{{ more }}</p>
 {{ '%.3f'|format(row.prob) }}; {{ row.found }} of {{ row.lesions }} lesions found, {{
 row.false_positives }} false positives. {{ notes|join('; ') }}</figcaption></figure>
 {% endfor %}</div>
-<h2>Facts</h2><table>{% for key, value in facts.items() %}
-<tr><td>{{ key }}</td><td>{{ value }}</td></tr>{% endfor %}</table>
-<p class="note">{{ research }}</p>
-</body></html>
 '''
 
-# %% ../nbs/76a_slide_eval.ipynb #90691251
+# %% ../nbs/76a_slide_eval.ipynb #5e65b6aa
 _MOST_MAPS = 100   # heat maps on the page
 
 def _picture(path):
@@ -591,11 +617,13 @@ def _page(folder, job, s, failures):
     tables = [(*words, table_html(_with_words(table))) for *words, table in _tables(s)]
     more = f' The first {_MOST_MAPS}; all are in the folder heatmaps.'*(len(s.found) > _MOST_MAPS)
     chapters = dict.fromkeys([plot.chapter for plot, _ in plots] + [table[0] for table in tables])
-    return page_templates(dict(page=_PAGE)).get_template('page').render(
+    template = page_templates(dict(page=_PAGE, chapter=_CHAPTER, maps=_MAPS)).get_template('page')
+    return template.render(
         name=f'{job.run.folder.name} on {job.name}', summary=job.run.training.info.summary, s=s,
-        tiles=_tiles(s), failures=failures, chapters=chapters, plots=plots, tables=tables, maps=maps,
-        more=more, facts=_facts(job, s))
+        tiles=_tiles(s), failures=failures, chapters=chapters, plots=plots, tables=tables,
+        maps=maps, more=more, facts=_facts(job, s))
 
+# %% ../nbs/76a_slide_eval.ipynb #d85df722
 def _write_report(folder, job, s, failures):
     "Write everything but the heat maps, which are there"
     for plot in _PLOTS:

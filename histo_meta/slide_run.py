@@ -190,7 +190,8 @@ def _one_slide(predictor, path, folder, mpp, threshold, kwargs):
         options = {key: kwargs[key] for key in ('stride', 'dense')}
         made = prediction_facts(predictor.config['hash'], slide, tta=predictor.tta, **options)
         result = predict_slide(predictor, slide, mask, threshold, **kwargs)
-        with write_together(folder) as part: _write_slide(part/result.name, slide, mask, result, made)
+        with write_together(folder) as part:
+            _write_slide(part/result.name, slide, mask, result, made)
         return result._replace(grid=None), list(_crops(slide, result))
 
 # %% ../nbs/76_slide_run.ipynb #73ee6533
