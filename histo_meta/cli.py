@@ -146,7 +146,7 @@ def _refuse(options, why):
 @as_command
 def histo_evaluate(
     run:str, # Folder of a run
-    data:OptionalArg()=None, # Labelled patches or annotated slides; by default a stopped training's own
+    data:OptionalArg()=None, # Patches with labels, or annotated slides; by default the run's own
     out:str=None, # New folder for the evaluation; RUN/evaluations/NAME-OF-DATA by default
     compare:str=None, # Patches: other runs to compare on them, separated by commas
     workers:int=None, # Threads that read; one per core, at most eight, by default
@@ -170,10 +170,11 @@ def histo_evaluate(
     _refuse(dict(compare=compare, skip=skip, engine=engine != 'torch'),
             f'is for patches, and {data} has slides')
     from histo_meta.slide_eval import evaluate_slides
-    given = {name: value for name, value in of_slides.items() if value is not None}
+    given = {k: v for k, v in of_slides.items() if v is not None}
     done = evaluate_slides(run, data, out, tta=tta, num_workers=workers, **given)
     return Outcome(str(done), 2*bool(done.failures))
 
+# %% ../nbs/90_cli.ipynb #125944fd
 def _evaluate_patches(run, data, out, compare, workers, skip, engine, tta):
     if data is None and (out or compare or skip or tta or engine != 'torch'):
         raise InputError('--out, --compare, --skip, --engine and --tta need other data; '

@@ -145,13 +145,13 @@ class SlideScores:
 
     def __repr__(self): return '\n'.join(_score_lines(self))
 
-# %% ../nbs/76a_slide_eval.ipynb #6942c728
+# %% ../nbs/76a_slide_eval.ipynb #3083a75b
 def _score_lines(s):
     yield f'{len(s.found)} slides, {s.y.sum()} with tumor: AUC {s.auc}'
     yield f'sensitivity {s.sensitivity}, specificity {s.specificity} at {s.threshold:g}'
     yield 'no lesion that counts: no FROC' if s.froc is None else repr(s.froc)
     yield f'categories: {s.categories}'
-    if s.stages: yield f'stages: {s.stages}
+    if s.stages: yield f"stages: {s.stages}"
 
 # %% ../nbs/76a_slide_eval.ipynb #aad6e128
 def slide_scores(
