@@ -183,7 +183,7 @@ def slide_scores(
         stage_table=table, stages=agreed, notes=patients.notes + notes)
     return replace(scores, notes=(*_score_notes(scores), *scores.notes))
 
-# %% ../nbs/76a_slide_eval.ipynb #1ee03d70
+# %% ../nbs/76a_slide_eval.ipynb #d353a6dc
 def _missing_notes(s):
     "Which scores are not defined, and why"
     n = len(s.found)
@@ -193,9 +193,11 @@ def _missing_notes(s):
     if s.auc.value in (0, 1):
         yield ('the probability separates all slides: the AUC has no interval, and on more slides '
                'it will be less extreme')
-    if s.froc and s.froc.score.lo == s.froc.score.hi:
-        yield ('the interval of the FROC is a single point, because nothing varies between these '
-               'slides: look at the intervals by size')
+    scores = {'the FROC': s.froc and s.froc.score, 'the categories': s.categories.kappa,
+              'the stages': s.stages and s.stages.kappa}
+    points = [name for name, score in scores.items() if score and score.lo == score.hi]
+    if points: yield (f'for {" and ".join(points)} the interval is a single point, because nothing '
+                      'varies between these slides: more slides will be less perfect')
 
 # %% ../nbs/76a_slide_eval.ipynb #9f18bb88
 _FEW = 20   # slides of a class
