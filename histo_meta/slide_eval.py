@@ -145,9 +145,10 @@ class SlideScores:
 
     def __repr__(self): return '\n'.join(_score_lines(self))
 
-# %% ../nbs/76a_slide_eval.ipynb #3083a75b
+# %% ../nbs/76a_slide_eval.ipynb #7168c340
 def _score_lines(s):
-    yield f'{len(s.found)} slides, {s.y.sum()} with tumor: AUC {s.auc}'
+    n = len(s.found)
+    yield f'{n:,} slide{"s"*(n != 1)}, {s.y.sum():,} with tumor: AUC {s.auc}'
     yield f'sensitivity {s.sensitivity}, specificity {s.specificity} at {s.threshold:g}'
     yield 'no lesion that counts: no FROC' if s.froc is None else repr(s.froc)
     yield f'categories: {s.categories}'
@@ -183,11 +184,10 @@ def slide_scores(
         stage_table=table, stages=agreed, notes=patients.notes + notes)
     return replace(scores, notes=(*_score_notes(scores), *scores.notes))
 
-# %% ../nbs/76a_slide_eval.ipynb #d353a6dc
+# %% ../nbs/76a_slide_eval.ipynb #25a5c889
 def _missing_notes(s):
     "Which scores are not defined, and why"
-    n = len(s.found)
-    if s.y.all(): yield f'all {n} slides have tumor: there is no AUC and no specificity'
+    if s.y.all(): yield 'no slide is without tumor: there is no AUC and no specificity'
     if not s.y.any(): yield 'no slide has tumor: there is no AUC and no sensitivity'
     if s.froc is None: yield 'no annotated lesion has the 0.2 mm that count: there is no FROC'
     if s.auc.value in (0, 1):
