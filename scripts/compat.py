@@ -1,4 +1,8 @@
-"Build the package, install it with the newest versions of what it requires, and run its main job and its tests there: python compat.py [NB ...]"
+"""Build the package, install it with the newest versions of what it requires, and run it there
+
+    python scripts/compat.py                      the main job and all notebooks
+    python scripts/compat.py 20_data.ipynb        the main job and one of them
+"""
 import json
 import os
 import shutil
@@ -14,16 +18,19 @@ from pathlib import Path
 from check import commands, settings
 from reading import ROOT, notebooks
 
-SHOWN = ('fastai', 'fastcore', 'torch', 'torchvision', 'timm', 'numpy', 'pandas', 'pillow', 'scikit-learn', 'matplotlib')
-IN_SDIST = {'setup.py', 'pyproject.toml', 'settings.ini', 'MANIFEST.in', 'README.md', 'LICENSE', 'CHANGELOG.md', 'CONTRIBUTING.md'}
+SHOWN = ('fastai', 'fastcore', 'torch', 'torchvision', 'timm', 'numpy', 'pandas', 'pillow',
+         'scikit-learn', 'matplotlib')
+IN_SDIST = {'setup.py', 'pyproject.toml', 'settings.ini', 'MANIFEST.in', 'README.md', 'LICENSE',
+            'CHANGELOG.md', 'CONTRIBUTING.md'}
 FOR_DEVELOPERS = {'dev', 'fuzz', 'docs'}  # extras that only a checkout needs
-EXPLAINED = {}  # a finding of pip-audit that cannot harm our users, and why
+EXPLAINED = {}  # findings of pip-audit that cannot harm our users, such as a CVE, and why
 
 
 def run(*args, **kwargs):
-    "Run a command; one that fails ends everything, with what it printed"
-    done = subprocess.run([str(a) for a in args], text=True, **kwargs)
-    if done.returncode: sys.exit(f'failed, with exit code {done.returncode}: {" ".join(map(str, args))}')
+    "Run a command; if it fails, everything ends"
+    command = [str(a) for a in args]
+    done = subprocess.run(command, text=True, **kwargs)
+    if done.returncode: sys.exit(f'exit code {done.returncode} from {" ".join(command)}')
     return done
 
 
@@ -59,24 +66,25 @@ def check_contents(wheel, sdist):
 
 
 def show_versions(programs):
-    code = f'from importlib.metadata import version\nprint(*(f"{{n}} {{version(n)}}" for n in {SHOWN}), sep=", ")'
-    run(programs/'python', '-VV')
+    code = 'import sys\nfrom importlib.metadata import version\nprint("Python", sys.version)\n'
+    code += f'print(*(f"{{name}} {{version(name)}}" for name in {SHOWN}), sep=", ")'
     run(programs/'python', '-c', code)
 
 
 def audit(tools, programs):
-    "Weaknesses that are known of the installed packages; those that are not explained end the run"
+    "Print the weaknesses that are known of the installed packages; is each of them explained?"
     code = 'import sysconfig; print(sysconfig.get_path("purelib"))'
     folder = run(programs/'python', '-c', code, stdout=subprocess.PIPE).stdout.strip()
-    done = subprocess.run([tools/'python', '-m', 'pip_audit', '--format', 'json', '--path', folder],
-                          capture_output=True, text=True)
-    if not done.stdout: sys.exit(f'pip-audit failed: {done.stderr[-1000:]}')
+    command = [tools/'python', '-m', 'pip_audit', '--format', 'json', '--path', folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if not done.stdout: sys.exit(f'pip-audit: {done.stderr[-1000:]}')
     packages = json.loads(done.stdout)['dependencies']
     known = [p for p in packages if 'vulns' in p]
-    found = {f'{p["name"]} {p["version"]}: {v["id"]}': v['id'] for p in known for v in p['vulns']}
-    print(f'pip-audit: {len(known)} of {len(packages)} packages are on the list that it reached, {len(found)} findings')
-    for finding, name in found.items(): print(finding, EXPLAINED.get(name, 'unexplained'), sep=', ')
-    return set(found.values()) <= EXPLAINED.keys()
+    print(f'pip-audit could look up {len(known)} of {len(packages)} packages')
+    findings = [(p['name'], p['version'], v['id']) for p in known for v in p['vulns']]
+    for *package, finding in findings:
+        print(*package, finding, EXPLAINED.get(finding, 'not explained'))
+    return all(finding in EXPLAINED for *_, finding in findings)
 
 
 def run_job(programs, folder, epochs):
@@ -94,21 +102,28 @@ def run_job(programs, folder, epochs):
 
 def test_notebooks(programs, paths):
     "Run each notebook in a process of its own, two at a time; names of those that failed"
-    environment = os.environ | {'OMP_NUM_THREADS': '1', 'PATH': f'{programs}{os.pathsep}{os.environ["PATH"]}'}
+    path = f'{programs}{os.pathsep}{os.environ["PATH"]}'
+    environment = os.environ | {'OMP_NUM_THREADS': '1', 'PATH': path}
     command = [programs/'python', '-P', ROOT/'scripts/run_notebook.py']
-    def fails(path):
-        done = subprocess.run([*command, path, *settings()['tst_flags'].split()], env=environment,
-                              capture_output=True, text=True)
+    flags = settings()['tst_flags'].split()
+    def passes(path):
+        done = subprocess.run([*command, path, *flags], env=environment, capture_output=True, text=True)
         print(f'{path.name}: {"failed" if done.returncode else "passed"}')
         if done.returncode: print(done.stdout[-3000:], done.stderr[-3000:], sep='\n')
-        return done.returncode != 0
-    with ThreadPoolExecutor(2) as pool: failed = list(pool.map(fails, paths))
-    return [path.name for path, bad in zip(paths, failed) if bad]
+        return done.returncode == 0
+    with ThreadPoolExecutor(2) as pool: passed = list(pool.map(passes, paths))
+    return [path.name for path, ok in zip(paths, passed) if not ok]
+
+
+def extras():
+    "What users can install in addition; the rest is for developers"
+    found = {key.removesuffix('_requirements') for key in settings() if key.endswith('_requirements')}
+    return sorted(found - FOR_DEVELOPERS)
 
 
 def main():
     os.environ.pop('PYTHONPATH', None)  # nothing but what is installed
-    extras = {key.removesuffix('_requirements') for key in settings() if key.endswith('_requirements')}
+    chosen = sys.argv[1:]
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         tools = new_venv(tmp/'tools', 'build', 'twine', 'pip-audit')
@@ -116,17 +131,17 @@ def main():
         check_contents(wheel, sdist)
         programs = new_venv(tmp/'run', wheel)
         show_versions(programs)
-        safe = audit(tools, programs)
+        explained = audit(tools, programs)
         run_job(programs, tmp/'plain', epochs=1)
-        install(programs, f'{wheel}[{",".join(sorted(extras - FOR_DEVELOPERS))}]', 'ipython', 'hypothesis')
+        install(programs, f'{wheel}[{",".join(extras())}]', 'ipython', 'hypothesis')
         auc = run_job(programs, tmp/'extras', epochs=3)
-        if auc < .75: sys.exit(f'the main job ended with an AUC of {auc:.2f}; 0.75 is the least')
+        if auc < .75: sys.exit(f'the main job ended with an AUC of {auc:.2f}; expected is 0.75')
         copy = shutil.copytree(ROOT/'nbs', tmp/'checkout/nbs', symlinks=True).parent
-        paths = [p for p in notebooks(copy) if p.name in sys.argv[1:] or not sys.argv[1:]]
+        paths = [path for path in notebooks(copy) if not chosen or path.name in chosen]
         failed = test_notebooks(programs, paths)
     print(f'{len(paths) - len(failed)} passed, {len(failed)} failed')
     if failed: sys.exit(f'failed: {", ".join(failed)}')
-    if not safe: sys.exit('pip-audit: unexplained findings, see above')
+    if not explained: sys.exit('pip-audit: a finding is not explained, see above')
 
 
 if __name__ == '__main__': main()

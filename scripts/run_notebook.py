@@ -1,4 +1,4 @@
-"Run the tests of one notebook with IPython alone: python run_notebook.py NB FLAG ...; cells with a FLAG are left out"
+"Run a notebook's tests with IPython alone: python run_notebook.py NB FLAG ...; not cells with a FLAG"
 import json
 import os
 import re
@@ -20,8 +20,8 @@ def tests(path, flags):
 def main():
     path, flags = Path(sys.argv[1]).resolve(), sys.argv[2:]
     os.environ['IN_TEST'] = '1'
-    os.environ['MPLBACKEND'] = 'module://matplotlib_inline.backend_inline'  # closes each cell's figures
-    sys.modules['nbdev'] = sys.modules['nbdev.showdoc'] = ModuleType('nbdev')  # only makes documentation
+    os.environ['MPLBACKEND'] = 'module://matplotlib_inline.backend_inline'  # closes figures
+    for name in ('nbdev', 'nbdev.showdoc'): sys.modules[name] = ModuleType(name)  # only for docs
     os.chdir(path.parent)
     shell = InteractiveShell.instance(colors='nocolor')
     for source in tests(path, flags):
