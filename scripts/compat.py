@@ -107,7 +107,8 @@ def test_notebooks(programs, paths):
     command = [programs/'python', '-P', ROOT/'scripts/run_notebook.py']
     flags = settings()['tst_flags'].split()
     def passes(path):
-        done = subprocess.run([*command, path, *flags], env=environment, capture_output=True, text=True)
+        test = [*command, path, *flags]
+        done = subprocess.run(test, env=environment, capture_output=True, text=True)
         print(f'{path.name}: {"failed" if done.returncode else "passed"}')
         if done.returncode: print(done.stdout[-3000:], done.stderr[-3000:], sep='\n')
         return done.returncode == 0
@@ -117,8 +118,8 @@ def test_notebooks(programs, paths):
 
 def extras():
     "What users can install in addition; the rest is for developers"
-    found = {key.removesuffix('_requirements') for key in settings() if key.endswith('_requirements')}
-    return sorted(found - FOR_DEVELOPERS)
+    keys = [key for key in settings() if key.endswith('_requirements')]
+    return sorted({key.removesuffix('_requirements') for key in keys} - FOR_DEVELOPERS)
 
 
 def main():
