@@ -4,6 +4,7 @@
 # make real   the tests that need real data, below $HISTO_META_DATA
 # make fuzz   mutated files for every reader, FUZZ_SECONDS each (60 by default)
 # make reference  trainings on real patches: from ImageNet weights and from scratch in an hour each, and an ensemble
+# make compat the built package with the newest versions of what it requires; PYTHON=python3.13 chooses the Python
 # make bench  how fast everything is on this machine, into benchmarks/RESULTS.md; use a machine that does nothing else
 # make docs   the documentation site, in _docs
 PYTHON ?= python3
@@ -18,7 +19,7 @@ ENSEMBLE_MINUTES ?= 180
 # train on pcam/train, evaluate on pcam/valid, which has other slides: $(1) minutes, $(2) flags, $(3) name
 REFERENCE = $(RUN) sh -c 'histo_train "$$HISTO_META_DATA/pcam/train" --valid 0.05 --minutes $(1) $(2) --out runs/reference/$(3) && histo_evaluate runs/reference/$(3) "$$HISTO_META_DATA/pcam/valid" --tta'
 
-.PHONY: demo test check real reference fuzz bench docs refresh clean
+.PHONY: demo test check real reference fuzz compat bench docs refresh clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +57,9 @@ reference: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
 	$(RUN) python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
+
+compat:
+	$(PYTHON) -u scripts/compat.py $(NOTEBOOKS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/all.py

@@ -219,7 +219,9 @@ def _environment(**variables):
 def _prepared():
     "Set up threads and memory, draw without a display, and hide what is meant for developers"
     keep_memory()
-    with _environment(MPLBACKEND='Agg', **process_settings()), warnings.catch_warnings():
+    hidden = os.environ.get('PYTHONWARNINGS', 'ignore::FutureWarning')   # in spawned workers
+    settings = dict(process_settings(), MPLBACKEND='Agg', PYTHONWARNINGS=hidden)
+    with _environment(**settings), warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)
         yield
 

@@ -172,7 +172,8 @@ def _take_lock(folder):
 
 def _drop_lock(folder, fd):
     if fd not in _held: return   # a forked process
-    with suppress(OSError): (folder/_LOCK).unlink()
+    with suppress(OSError):
+        if _is_at(fd, folder/_LOCK): (folder/_LOCK).unlink()
     _held.remove(fd)
     os.close(fd)
 
