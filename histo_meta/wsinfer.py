@@ -24,15 +24,13 @@ from .files import claim_folder, write_json, write_together
 from .packed import PatchReader
 from .stain import enhance
 
-# %% ../nbs/42a_wsinfer.ipynb #ffeb9564
-def _like_pillow(x, size):
-    "Grey levels (n, 3, 96, 96) as float32, resized as Pillow does it"
-    for shape in (PATCH, size), (size, size):
-        x = F.interpolate(x, shape, mode='bilinear', antialias=size < PATCH)
-        x = (x + .501).floor()
-    return x
+# %% ../nbs/42a_wsinfer.ipynb #180e87f4
+def _resized(x, size):
+    "Grey levels (n, 3, 96, 96) as float32, resized as `resize_image` does it"
+    x = F.interpolate(x, (size, size), mode='bilinear', antialias=size < PATCH)
+    return (x + .501).floor()
 
-# %% ../nbs/42a_wsinfer.ipynb #bb3c67ee
+# %% ../nbs/42a_wsinfer.ipynb #0e19d16c
 class _WsinferNetwork(nn.Module):
     "All that a `Predictor` does between a patch and its probability, but for the softmax"
     def __init__(self, predictor):
@@ -46,11 +44,11 @@ class _WsinferNetwork(nn.Module):
 
     def forward(self, x):
         x = (x*self.white).round()
-        if self.size != PATCH: x = _like_pillow(x, self.size)
+        if self.size != PATCH: x = _resized(x, self.size)
         if self.enhance: x = 255*enhance(x/255, **self.enhance)
         return self.network(x*self.factor + self.shift)/self.temperature
 
-# %% ../nbs/42a_wsinfer.ipynb #3bf1f65b
+# %% ../nbs/42a_wsinfer.ipynb #6e142e99
 def _write_torchscript(predictor, path):
     "Trace a predictor into a file"
     example = torch.zeros(2, 3, PATCH, PATCH)
@@ -60,7 +58,7 @@ def _write_torchscript(predictor, path):
             torch.jit.trace(network, example, check_trace=False).save(str(path))
     except Exception as e:  # every architecture has a way of its own to refuse
         raise InputError(f"PyTorch cannot trace {predictor.config['arch']} ({one_line(e, 200)}); "
-                         'use histo_slide in place of WSInfer') from e
+                         'use histo_slide') from e
 
 # %% ../nbs/42a_wsinfer.ipynb #5bd025e7
 def _wsinfer_config(config):
@@ -91,7 +89,7 @@ def _probs(predictor, pixels):
     sized = np.stack([np.asarray(resize_image(Image.fromarray(p), size)) for p in pixels])
     return predictor.probs(predictor.logits(torch.from_numpy(sized).permute(0, 3, 1, 2)))
 
-# %% ../nbs/42a_wsinfer.ipynb #f0906dd2
+# %% ../nbs/42a_wsinfer.ipynb #52a6cb15
 def _check_torchscript(predictor, path, split):
     "Compare a new TorchScript file with the predictor it was made from"
     batches, held_out = _patches(split)
@@ -102,7 +100,7 @@ def _check_torchscript(predictor, path, split):
     worst = max(abs(probs(pixels) - _probs(predictor, pixels)).max() for pixels in batches)
     if not worst <= _MAX_DIFFERENCE:
         raise InputError(f'the exported model differs from the original by up to {worst:.2g} in '
-                         'probability, so it was not written; train with --size 96, 128, 160 or 224')
+                         'probability, so it was not written; use histo_slide')
     if split is not None and not held_out: say(f'{path.name}: {_ON_NOISE}')
 
 # %% ../nbs/42a_wsinfer.ipynb #4ebfbec7
