@@ -6,7 +6,6 @@
 __all__ = ['export_wsinfer']
 
 # %% ../nbs/42a_wsinfer.ipynb #d42acb68
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from .base import MPP, PATCH, RESEARCH_ONLY, InputError, one_line, say
+from .base import PATCH, RESEARCH_ONLY, InputError, one_line, say
 from .bundle import Predictor
 from .data import resize_image
 from .export import _COMPARED, _MAX_DIFFERENCE, _ON_NOISE, _noise, _part, _silent
