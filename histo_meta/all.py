@@ -28,6 +28,7 @@ from .bundle import *
 from .recipe import *
 from .convert import *
 from .export import *
+from .wsinfer import *
 from .dense import *
 from .intervals import *
 from .metrics import *

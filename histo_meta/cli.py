@@ -229,12 +229,20 @@ def histo_export(
     run:str, # Folder of a run
     onnx:bool=False, # Write model.onnx, which many programs read
     int8:bool=False, # With --onnx: write model-int8.onnx, too, in 8 bits
-    out:str=None, # New folder to write to; RUN/bundle, where --engine looks, by default
+    wsinfer:bool=False, # Write a model folder for WSInfer and QuPath
+    out:str=None, # New folder; by default RUN/bundle, where --engine looks, or RUN/wsinfer
 ):
-    "Export the model of a run, for use without PyTorch"
-    if not onnx: raise InputError('no format to export to; add --onnx')
-    from histo_meta.run import export_run
-    return '\n'.join(map(str, export_run(run, out, int8)))
+    "Export the model of a run, for use in other programs"
+    if not onnx and not wsinfer:
+        raise InputError('no format to export to; add --onnx or --wsinfer')
+    if int8 and not onnx: raise InputError('--int8 is a form of --onnx; add --onnx')
+    if onnx and wsinfer and out:
+        raise InputError('--out names the folder of one format; give --onnx and --wsinfer one '
+                         'after the other')
+    from histo_meta.run import export_run, wsinfer_run
+    files = export_run(run, out, int8) if onnx else []
+    if wsinfer: files.append(wsinfer_run(run, out))
+    return '\n'.join(map(str, files))
 
 # %% ../nbs/90_cli.ipynb #fa4dc31d
 @as_command

@@ -6,7 +6,7 @@
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
            'write_training', 'predictions_hash', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run',
            'given_settings', 'check_same', 'run_recipe', 'run_point', 'evaluation_info', 'evaluate_run',
-           'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run', 'export_run']
+           'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run', 'export_run', 'wsinfer_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
 import hashlib, math, os, shutil
@@ -46,6 +46,7 @@ from .scan import *
 from .schedule import is_training
 from .splits import *
 from .transforms import Enhance, Zoom, augmentations
+from .wsinfer import export_wsinfer
 
 # %% ../nbs/65_run.ipynb #5068c150
 class Run:
@@ -1046,7 +1047,20 @@ def export_run(
     progress:bool=True, # Show progress bars on standard error
 )->list: # The ONNX files that were written
     "Export the model of a run to ONNX, checked on its own patches"
-    run = _as_runs([run])[0]
+    run = _as_run(run)
+    return export_onnx(run.folder/'bundle', out, _split_to_compare(run), int8, progress)
+
+def _split_to_compare(run):
+    "The split of a run; its held-out patches are still those of the training, or all gone"
     split = run.split.reindex(columns=[*PATCH_COLUMNS])
     if split.path[split.split=='valid'].map(os.path.exists).any(): _held_out_patches(run)
-    return export_onnx(run.folder/'bundle', out, split, int8, progress)
+    return split
+
+# %% ../nbs/65_run.ipynb #58715154
+def wsinfer_run(
+    run, # A `Run` or its folder
+    out=None, # New folder to write to; RUN/wsinfer by default
+)->Path: # The folder
+    "Export the model of a run for WSInfer and QuPath, checked on its own patches"
+    run = _as_run(run)
+    return export_wsinfer(run.folder/'bundle', out or run.folder/'wsinfer', _split_to_compare(run))
