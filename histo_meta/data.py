@@ -642,14 +642,18 @@ def read_patch(
     if pd.isna(row.row): return read_image(row.path)
     return Picture(Image.fromarray(h5_image(row.path, int(row.row))), False)
 
+# %% ../nbs/20_data.ipynb #b88ab3af
 def resize_image(
-    img:Image.Image, # Square image
+    img:Image.Image, # Square image, RGB
     size:int, # Pixels along the side; None keeps the size
 )->Image.Image: # `img` itself if it has this size already
-    "Resize an image with bilinear interpolation"
+    "Resize an image with bilinear interpolation; it commutes with the dihedral symmetries"
     if size is None or img.size == (size, size): return img
-    return img.resize((size, size), Image.Resampling.BILINEAR)
+    def resized(band): return band.convert('F').resize((size, size), Image.Resampling.BILINEAR)
+    pixels = np.stack([resized(band) for band in img.split()], -1)
+    return Image.fromarray((pixels + .5001).astype(np.uint8))
 
+# %% ../nbs/20_data.ipynb #18323bad
 def open_patch(
     row, # A row of a patch table, or the path of an image file
     size:int=PATCH, # Pixels along the side, after resizing if needed; None keeps the file's size
