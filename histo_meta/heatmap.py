@@ -174,12 +174,18 @@ def plot_heatmap(
     image = ax.imshow(grid.probs, extent=_extent(grid), cmap='Reds', vmin=0, vmax=1,
                       interpolation='nearest', alpha=opacity)
     ax.figure.colorbar(image, ax=ax, label='probability of tumor', shrink=.7)
-    for lesion in lesions: _draw(ax, lesion.outline, grid.scale, COLORS['model'], '-')
-    if truth is not None: _draw(ax, truth, grid.scale, COLORS['ink'], '--')
-    ax.set(xlim=(0, width), ylim=(height, 0), xlabel='x (mm)', ylabel='y (mm)', title=slide.name)
+    _draw(ax, [lesion.outline for lesion in lesions], grid.scale, 'model', '-', 'found')
+    _draw(ax, [] if truth is None else [truth], grid.scale, 'ink', '--', 'annotated')
+    ax.set(xlim=(0, width), ylim=(height, 0), xlabel='x (mm)', ylabel='y (mm)')
+    ax.set_title(f'Probability of tumor on {slide.name}')
     ax.grid(False)
     return ax
 
-def _draw(ax, shape, scale, color, style):
-    "The rings of a shape in level-0 pixels"
-    for ring in _rings(shape): ax.plot(*ring.T*_MM/scale, style, color=color, lw=1.2)
+def _draw(ax, shapes, scale, color, style, label):
+    "The rings of shapes in level-0 pixels, and their place in the legend"
+    how = dict(color=COLORS[color], ls=style, lw=1.2)
+    for ring in (ring for shape in shapes for ring in _rings(shape)):
+        ax.plot(*ring.T*_MM/scale, **how)
+    if shapes:
+        ax.plot([], [], label=label, **how)
+        ax.legend(loc='upper right')
