@@ -42,8 +42,14 @@ def _blocks(grid, most=None):
     rows, cols = grid.wanted.shape
     for row in range(0, rows, step):
         for col in range(0, cols, step):
-            block = _Block(row, col, grid.wanted[row:row+step, col:col+step])
-            if block.wanted.any(): yield block
+            wanted = grid.wanted[row:row+step, col:col+step]
+            if wanted.any(): yield _trimmed(row, col, wanted)
+
+def _trimmed(row, col, wanted):
+    "A block without the rows and columns at its edges that nobody wants"
+    rows, cols = (np.flatnonzero(wanted.any(axis)) for axis in (1, 0))
+    part = wanted[rows[0]:rows[-1]+1, cols[0]:cols[-1]+1]
+    return _Block(row + rows[0], col + cols[0], part)
 
 # %% ../nbs/74_heatmap.ipynb #9b352d11
 class _Windows(NamedTuple):
@@ -88,7 +94,7 @@ def _by_windows(predictor, slide, grid, threads):
 # %% ../nbs/74_heatmap.ipynb #94894fa2
 def _read_field(slide, grid, block):
     "The pixels of a block with a border, and the number of windows in the border"
-    border = math.ceil(PATCH/grid.stride)
+    border = math.ceil(PATCH/2/grid.stride)
     rows, cols = (n + 2*border for n in block.wanted.shape)
     left = grid.corners(block.col - border, grid.left)
     top = grid.corners(block.row - border, grid.top)
