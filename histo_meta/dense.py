@@ -23,7 +23,7 @@ from .ensemble import Ensemble
 
 # %% ../nbs/43_dense.ipynb #4d6f1898
 class FeatureGrid(NamedTuple):
-    "How the features of a convolutional body lie on its image"
+    "The spacing of the features of a convolutional body"
     side:int # Features along the side of the map of one patch
     step:int # Pixels of the input from feature to feature
 
@@ -39,16 +39,34 @@ def feature_grid(
     raise InputError('the features of this network do not follow its image step by step; predict '
                      'window by window, without --dense (dense=True)')
 
-def _blank(network, size): return torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
+def _blank(network, size):
+    return torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
 
 # %% ../nbs/43_dense.ipynb #ed669b47
 def _parts(network):
     "Body and head of a network, if it is convolutional"
     parts = list(network.children())
     pools = AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d
-    if len(parts) == 2 and isinstance(parts[1], nn.Sequential) and isinstance(parts[1][0], pools):
-        return parts
+    head = list(parts[1].children()) if len(parts) == 2 else []
+    if head and isinstance(head[0], pools): return parts
     raise InputError('this network has no convolutional body with a pooling head; predict window '
+                     'by window, without --dense (dense=True)')
+
+# %% ../nbs/43_dense.ipynb #8eaed45f
+_LONG = 16   # patches along a field, of which the second half changes
+
+def _check_local(network, size):
+    "Raise an `InputError` if a feature depends on pixels that are far away"
+    body, _ = _parts(network)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 3, size, _LONG*size, generator=generator)
+    changed = noise.clone()
+    changed[..., _LONG//2*size:] = 3
+    device = next(network.parameters()).device
+    with torch.no_grad(): first, second = (body(x.to(device))[..., 0] for x in (noise, changed))
+    if (first - second).abs().max() <= 1e-3*first.abs().max(): return
+    raise InputError('this network looks at its whole image at once (squeeze and excitation, for '
+                     'example), so on a field each window would see all others; predict window '
                      'by window, without --dense (dense=True)')
 
 # %% ../nbs/43_dense.ipynb #d5117c65
@@ -79,11 +97,12 @@ class DensePredictor:
     "Probabilities of tumor for all windows of a field"
     def __init__(self,
         predictor:Predictor, # With a convolutional network, on PyTorch
-        stride:float=32, # Patch pixels from window to window; the nearest one that is possible is taken
+        stride:float=32, # Patch pixels from window to window; the nearest possible one is taken
     ):
         check_number('stride', stride, 1, 10*PATCH, whole=False)
         size, networks = predictor.config['size'], _networks(predictor)
         grids = [feature_grid(network, size) for network in networks]
+        for network in networks: _check_local(network, size)
         self.step = grids[0].step*PATCH/size   # patch pixels from feature to feature
         every = max(1, round(stride/self.step))
         self.stride = every*self.step
@@ -96,27 +115,34 @@ class DensePredictor:
 def _networks(predictor):
     "The folded networks of a predictor"
     if hasattr(predictor, 'engine'):   # ONNX Runtime, for patches of one size
-        raise InputError('only the engine torch predicts whole fields; leave out --engine or --dense')
-    return list(predictor.network) if isinstance(predictor.network, Ensemble) else [predictor.network]
+        raise InputError('only the engine torch predicts whole fields; leave out --engine or '
+                         '--dense')
+    network = predictor.network
+    return list(network) if isinstance(network, Ensemble) else [network]
 
 # %% ../nbs/43_dense.ipynb #a62a3bed
 @patch
 def probs(self:DensePredictor,
     field:np.ndarray, # (height, width, 3) uint8, in patch pixels; at least one patch
-)->np.ndarray: # (rows, columns) float64; window (r, c) has its corner at pixel (c*stride, r*stride)
+)->np.ndarray: # (rows, columns) float64; window (r, c) has its corner at (c*stride, r*stride)
     "The probability of tumor for each window of a field"
     if min(field.shape[:2]) < PATCH:
         raise InputError(f'a field of {field.shape[1]}x{field.shape[0]} pixels is smaller than a '
                          f'patch of {PATCH}x{PATCH}; read a larger one')
-    x = torch.from_numpy(_enlarge(field, self.predictor.config['size']).copy()).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(self._whole_windows(field).copy())
     views = range(8) if self.predictor.tta else range(1)
-    return np.mean([self._view(x, k) for k in views], 0)
+    return np.mean([self._view(pixels.permute(2, 0, 1)[None], k) for k in views], 0)
 
-def _enlarge(field, size):
-    "A field in the pixels of the network"
-    if size == PATCH: return field
-    wanted = [round(n*size/PATCH) for n in field.shape[1::-1]]
-    return np.asarray(Image.fromarray(field).resize(wanted, Image.Resampling.BILINEAR))
+@patch
+def _whole_windows(self:DensePredictor, field):
+    "The part of a field that whole windows fill, in the pixels of the network"
+    size, sides = self.predictor.config['size'], field.shape[1::-1]
+    counts = [int((side - PATCH)/self.stride + 1e-6) for side in sides]
+    sides = [min(PATCH + n*self.stride, side) for n, side in zip(counts, sides)]
+    pixels = [round(side*size/PATCH) for side in sides]
+    if size == PATCH: return field[:pixels[1], :pixels[0]]
+    box = 0, 0, *sides
+    return np.asarray(Image.fromarray(field).resize(pixels, Image.Resampling.BILINEAR, box))
 
 # %% ../nbs/43_dense.ipynb #8203f4c0
 @patch

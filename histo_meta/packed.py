@@ -363,8 +363,8 @@ def _report(lines, resized, size):
 # %% ../nbs/26_packed.ipynb #d0700f56
 def write_pack(
     folder, # Existing folder to write to
-    table:pd.DataFrame, # id, label, slide and split of each patch, perhaps coord_x and coord_y; one split
-    pieces, # Arrays (n, size, size, 3) uint8: the pixels of the patches, in the order of the table
+    table:pd.DataFrame, # id, label, slide, split of each patch, perhaps coord_x, coord_y; one split
+    pieces, # Arrays (n, size, size, 3) uint8: pixels of the patches, in the order of the table
     size:int=PATCH, # Pixels along the side of the patches
 ):
     "Write patches that come in pieces as a pack"

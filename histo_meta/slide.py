@@ -254,6 +254,7 @@ def find_slides(
 )->list: # Paths of the slides
     "The slides at `paths`; raises an `InputError` if there are none, or two of the same name"
     paths = [Path(path) for path in paths]
+    if not paths: raise InputError('no slide is named; give at least one slide or folder')
     slides = [s for path in paths for s in (_slides_in(path) if path.is_dir() else [path])]
     names = {}
     for path in slides:

@@ -1,0 +1,110 @@
+"""Whole slides: python benchmarks/slides.py [--side N] [--bundle FOLDER] [--arch NAME] [--rounds N]
+
+First the memory: a slide of 100,000x100,000 pixels, nearly all of it glass, is drawn (its glass is
+one tile in the file), masked, tiled and predicted in a process of its own, whose peak must stay
+below 2 GB. Then the speed, with contestants that take turns: `predict_grid` against the bare
+network on the same windows, and `dense=True` at a stride of 32 against window by window. Without
+a bundle the network has random weights, which take as long as others.
+"""
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from bench import alone, arguments, memory_mb, start, table, take_turns
+
+from histo_meta.bundle import Predictor, write_bundle
+from histo_meta.config import BUNDLE_FORMAT, build_model, versions
+from histo_meta.heatmap import predict_grid
+from histo_meta.sample_slide import make_slide
+from histo_meta.slide import Slide
+from histo_meta.tile import tile_slides, window_grid
+from histo_meta.tissue_mask import tissue_mask
+
+SIDE = 100_000  # pixels along the side of the large slide
+STRIDE = 32     # pixels from window to window
+
+
+def new_bundle(arch, folder, size):
+    "A bundle with a network that was never trained"
+    config = dict(format=BUNDLE_FORMAT, arch=arch, members=1, vocab=['normal', 'tumor'], size=size,
+                  mpp=round(.972*96/size, 6), mean=[.7, .5, .7], std=[.2, .2, .2], enhance=None,
+                  temperature=1., threshold=None, versions=versions(), precision=None,
+                  compile=None, recipe=None, images=None, split_hash=None, hash=None)
+    return write_bundle(build_model(arch), folder, config)
+
+
+def step(what, before):
+    print(f'| {what} | {memory_mb("VmHWM"):,.0f} | {memory_mb("VmHWM") - before:,.0f} |')
+
+
+def memory(bundle, side):
+    "Peak memory after each step on a large slide, in MB, and above the idle process"
+    start()
+    predictor, before = Predictor(bundle), memory_mb()
+    print('| after | peak, MB | above the idle process |\n| --- | ---: | ---: |')
+    with tempfile.TemporaryDirectory() as tmp:
+        path = make_slide(Path(tmp)/'slides', 'large', ['macro'], width=side, height=side)
+        step('drawing', before)
+        with Slide(path) as slide:
+            mask = tissue_mask(slide)
+            step('the mask', before)
+            tile_slides(path, Path(tmp)/'pack')
+            step('tiles', before)
+            for dense in (False, True):
+                grid = predict_grid(predictor, slide, mask, dense=dense)
+                step(f'{np.isfinite(grid.probs).sum():,} windows, {dense=}', before)
+    print(f'\n{path.name} has {side:,}x{side:,} pixels; the limit is 2,000 MB')
+
+
+def windows(slide, mask, size):
+    "All windows of a slide as the network gets them"
+    from histo_meta.heatmap import _blocks, _read_windows
+    grid = window_grid(slide, mask, STRIDE)
+    parts = [_read_windows(slide, grid, size, block).pixels for block in _blocks(grid, 16)]
+    return torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2)
+
+
+def bare(predictor, x): return len(predictor.probs(predictor.logits(x)))
+
+
+def on_slide(predictor, slide, mask, dense):
+    "Windows that were predicted; each contestant counts those of the stride that was asked for"
+    grid = predict_grid(predictor, slide, mask, STRIDE, dense)
+    return round(np.isfinite(grid.probs).sum()*(grid.stride/STRIDE)**2)
+
+
+def speed(bundle, rounds):
+    "Windows per second of each contestant"
+    predictor = Predictor(bundle)
+    with tempfile.TemporaryDirectory() as tmp:
+        path = make_slide(Path(tmp), 'slide', ['micro'], width=2_000, height=1_800)
+        with Slide(path) as slide:
+            mask = tissue_mask(slide)
+            x = windows(slide, mask, predictor.config['size'])
+            contestants = {'dense': partial(on_slide, predictor, slide, mask, True),
+                           'window by window': partial(on_slide, predictor, slide, mask, False),
+                           'limit: bare network': partial(bare, predictor, x)}
+            return predictor, len(x), take_turns(contestants, rounds)
+
+
+def main():
+    parser = arguments(__doc__, patches=None)
+    parser.add_argument('--bundle', help='folder of a bundle; a network that was never trained')
+    parser.add_argument('--size', type=int, default=96, help='pixels that the network gets')
+    parser.add_argument('--side', type=int, default=SIDE, help='of the large slide; 0: no memory')
+    parser.add_argument('--memory', action='store_true', help='only the peak of this process')
+    args = parser.parse_args()
+    if args.memory: return memory(args.bundle, args.side)
+    with tempfile.TemporaryDirectory() as tmp:
+        bundle = args.bundle or new_bundle(args.arch, Path(tmp)/'bundle', args.size)
+        print(start(patches='synthetic slides'))
+        if args.side:
+            print('\n' + alone(__file__, '--memory', '--bundle', bundle, '--side', args.side))
+        predictor, n, rates = speed(bundle, args.rounds)
+        print(f'\n{predictor}, {n:,} windows, stride {STRIDE}; images are windows:\n')
+        print(table(rates, 'window by window', 'limit: bare network'))
+
+
+if __name__ == '__main__': main()
