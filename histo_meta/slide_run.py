@@ -247,24 +247,30 @@ def predict_slides(
 )->Slides:
     "Heat map, lesions and probability of each slide, and a page with all of them"
     check_number('threshold', threshold, 0, 1, whole=False)
-    paths, found, failures = find_slides(*L(slides)), [], []
+    paths = find_slides(*L(slides))
     run = run if isinstance(run, Run) else Run(run)
     predictor = run.predictor(tta=tta)
     kwargs = dict(stride=stride, dense=dense, num_workers=num_workers)
     check_windows(predictor, **kwargs)
     with claim_folder(out or run.folder/'slides'/_name(L(slides)[0])) as out:
-        for path in paths:
-            try: found.append(_one_slide(predictor, path, out, mpp, threshold,
-                                         kwargs | dict(progress=progress)))
-            except InputError as e: failures.append(str(e))
-        if not found: raise InputError(failed_words(failures))
-        return _write_all(run, out, found, failures)
+        def one(path): return _one_slide(predictor, path, out, mpp, threshold,
+                                         kwargs | dict(progress=progress))
+        return _write_all(run, out, *_each_slide(one, paths))
 
 # %% ../nbs/76_slide_run.ipynb #8ab19749
 def _name(path):
     "The name of a folder, or of a file without its ending"
     path = Path(os.path.abspath(path))
     return path.name if path.is_dir() else path.stem
+
+def _each_slide(function, paths):
+    "The results of slides, and a line for each one that failed"
+    found, failures = [], []
+    for path in paths:
+        try: found.append(function(path))
+        except InputError as e: failures.append(str(e))
+    if found: return found, failures
+    raise InputError(failed_words(failures))
 
 def _write_all(run, out, found, failures):
     found.sort(key=lambda one: one[0].prob, reverse=True)
