@@ -220,6 +220,7 @@ class Slides(NamedTuple):
 
     def __repr__(self): return '\n'.join([f'{self.folder}: {self.summary}', *self.failures])
 
+# %% ../nbs/76_slide_run.ipynb #074ec07a
 def _one_slide(predictor, path, folder, mpp, threshold, kwargs):
     "Predict and write one slide; its `SlideResult`, without the grid, and pictures for the page"
     with Slide(path, mpp) as slide:
