@@ -307,6 +307,7 @@ places with a probability of {{ settings.threshold }} or more; the stride is
 </body></html>
 '''
 
+# %% ../nbs/76_slide_run.ipynb #a496af8d
 _STYLE = '''
 .heat { display:block; width:100%; max-width:760px; height:auto }
 .crops { display:flex; flex-wrap:wrap; gap:1rem; margin:1rem 0 }
