@@ -137,7 +137,8 @@ def main():
         install(programs, f'{wheel}[{",".join(extras())}]', 'ipython', 'hypothesis')
         auc = run_job(programs, tmp/'extras', epochs=3)
         if auc < .75: sys.exit(f'the main job ended with an AUC of {auc:.2f}; expected is 0.75')
-        copy = shutil.copytree(ROOT/'nbs', tmp/'checkout/nbs', symlinks=True).parent
+        copy = tmp/'checkout'   # without the package
+        for name in ('nbs', 'benchmarks'): shutil.copytree(ROOT/name, copy/name, symlinks=True)
         paths = [path for path in notebooks(copy) if not chosen or path.name in chosen]
         failed = test_notebooks(programs, paths)
     print(f'{len(paths) - len(failed)} passed, {len(failed)} failed')

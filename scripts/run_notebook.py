@@ -1,4 +1,4 @@
-"Run a notebook's tests with IPython alone, without cells that have a FLAG: run_notebook.py NB FLAG ..."
+"Run a notebook with IPython alone, without cells that have a FLAG: run_notebook.py NB FLAG ..."
 import json
 import os
 import re
