@@ -103,7 +103,7 @@ def histo_train(
     size:int=None, # Pixels along the side that patches are resized to
     epochs:int=None, # Passes over the data; at most so many, with --minutes
     lr:float=None, # Highest learning rate; by default from the recipe, or from the finder
-    lr_mult:float=None, # With ImageNet weights, the first layers learn at lr/lr_mult
+    mult:float=None, # With ImageNet weights, the first layers learn at lr/mult
     bs:int=None, # Patches in a mini-batch
     augment:str=None, # Data augmentation: some of dihedral,stain,color,cutout,zoom, or none
     smoothing:float=None, # Label smoothing, 0..0.9
@@ -128,7 +128,7 @@ def histo_train(
     from histo_meta.run import run_summary, train_run
     settings = dict(skip=skip, num_workers=workers, files=files, recipe=recipe, minutes=minutes,
                     resume=resume, pretrained=False if scratch else None, members=seeds,
-                    arch=arch, size=size, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
+                    arch=arch, size=size, epochs=epochs, lr=lr, lr_mult=mult, bs=bs,
                     augment=_split_names(augment), smoothing=smoothing, ema=ema,
                     seed=seed, precision=precision, compile=compile)
     with shared_cores() as cbs:

@@ -181,7 +181,7 @@ _RANGES = dict(
     seed=_Range(0, 2**32 - 1),
     num_workers=_Range(0, 4*usable_cores()))
 _FLAGS = dict(valid_pct='valid_pct (--valid)', num_workers='num_workers (--workers)',
-              members='members (--seeds)')
+              members='members (--seeds)', lr_mult='lr_mult (--mult)')
 
 # %% ../nbs/30_core.ipynb #76d398a9
 def check_settings(
