@@ -65,11 +65,8 @@ def _read_windows(slide, grid, size, block):
     left, top = grid.corners(cols, grid.left), grid.corners(rows, grid.top)
     x, y = left - left.min(), top - top.min()
     field = slide.read(left.min(), top.min(), x.max() + PATCH, y.max() + PATCH)
-    cut = (field[b:b+PATCH, a:a+PATCH] for a, b in zip(x, y))
-    return _Windows(rows, cols, np.stack([_resized(window, size) for window in cut]))
-
-def _resized(window, size):
-    return window if size == PATCH else np.asarray(resize_image(Image.fromarray(window), size))
+    cut = (Image.fromarray(field[b:b+PATCH, a:a+PATCH]) for a, b in zip(x, y))
+    return _Windows(rows, cols, np.stack([resize_image(window, size) for window in cut]))
 
 # %% ../nbs/74_heatmap.ipynb #d3824c8b
 def _full_batches(pieces, n):
@@ -136,7 +133,7 @@ def predict_grid(
     progress:bool=False, # Show a progress bar on standard error
 )->ProbGrid: # Probabilities, NaN where there is no tissue
     "The probability of tumor for a grid of windows over the tissue of a slide"
-    check_windows(predictor, stride, dense, num_workers)
+    check_windows(predictor, stride, num_workers=num_workers)
     slide.check_resolution()
     if dense: predictor, by = DensePredictor(predictor, stride), _by_fields
     else: by = _by_windows

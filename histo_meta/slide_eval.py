@@ -7,7 +7,6 @@ __all__ = ['SlideComparison', 'compare_slide', 'SlideScores', 'slide_scores', 'p
            'slide_table', 'true_lesions', 'all_detections', 'slide_metrics', 'SlideEvaluation', 'evaluate_slides']
 
 # %% ../nbs/76a_slide_eval.ipynb #561d7ba9
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import count
@@ -17,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from fastcore.foundation import L
-from PIL import Image
 from sklearn.metrics import roc_curve
 
 from . import __version__
@@ -30,14 +28,16 @@ from .froc import (FROC, SlideMatch, evaluation_mask, find_detections, froc, hit
 from .heatmap import plot_heatmap
 from .intervals import Estimate, auc_ci, check_proportion, proportion_ci
 from .lesion import CATEGORIES, ProbGrid, find_lesions, slide_category, slide_score
-from .report import estimate_text, image_uri, page_templates, picture_uri, table_html
+from .report import estimate_text, image_uri, page_templates, table_html
 
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import predict_slides, prediction_facts, stored_grid
+from .slide_run import (_each_slide, _name, _photo_uri, predict_slides, prediction_facts,
+                                  stored_grid)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
+from .tile import failed_words
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599
 class SlideComparison(NamedTuple):
@@ -360,14 +360,6 @@ def _check_annotation(job, path):
         slide.check_resolution()
         job.annotation(slide)
 
-def _each_slide(function, paths):
-    "Results by path, and lines about what failed"
-    results, failures = {}, []
-    for path in paths:
-        try: results[path] = function(path)
-        except InputError as e: failures.append(str(e))
-    return results, failures
-
 def _free(folder):
     "The folder, or one with a number behind its name, that does not exist"
     names = (folder.name + f'-{n}'*(n > 1) for n in count(1))
@@ -433,7 +425,7 @@ def evaluate_slides(
     check_number('stride', stride, 1, 10*PATCH, whole=False)
     check_number('threshold', threshold, 1e-6, 1, whole=False)
     run, paths = run if isinstance(run, Run) else Run(run), find_slides(*L(slides))
-    job = _Job(run, _name(slides), stride, threshold, dense, tta, mpp, annotations, normal)
+    job = _Job(run, _name(L(slides)[0]), stride, threshold, dense, tta, mpp, annotations, normal)
     stages = _stages_beside(paths[0])
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
         good, failures = _each_slide(partial(_check_annotation, job), paths)
@@ -441,18 +433,13 @@ def evaluate_slides(
         with write_together(out, last='metrics.json') as part:
             found, more = _compare_all(job, good, part/'heatmaps')
             failures += more
-            if not found: raise InputError('; '.join(failures[:3]))
+            if not found: raise InputError(failed_words(failures))
             scores = slide_scores(found, stages, threshold, n_boot=n_boot)
             scores = replace(scores, notes=(*_leaks(run, scores), *scores.notes))
             _write_report(part, job, scores, failures)
     return SlideEvaluation(out, scores, failures)
 
 # %% ../nbs/76a_slide_eval.ipynb #8d61bba4
-def _name(slides):
-    "Name of an evaluation: that of a folder, or of a slide without its ending"
-    place = Path(os.path.abspath(L(slides)[0]))
-    return place.name if place.is_dir() else place.stem
-
 def _stages_beside(path):
     "The table of patients next to a slide, or None"
     file = path.parent/'stages.csv'
@@ -605,16 +592,12 @@ row.false_positives }} false positives. {{ notes|join('; ') }}</figcaption></fig
 # %% ../nbs/76a_slide_eval.ipynb #5e65b6aa
 _MOST_MAPS = 100   # heat maps on the page
 
-def _picture(path):
-    "A picture as JPEG, because a heat map shows tissue"
-    with Image.open(path) as image: return picture_uri(image.convert('RGB'))
-
 def _page(folder, job, s, failures):
     "The page, from the plots and heat maps in a folder"
     plots = [(plot, image_uri((folder/f'{plot.name}.png').read_bytes()))
              for plot in _PLOTS if plot.known(s)]
     rows = slide_table(s)[:_MOST_MAPS].itertuples()
-    maps = [(row, one.notes, _picture(folder/'heatmaps'/f'{one.slide}.png'))
+    maps = [(row, one.notes, _photo_uri(folder/'heatmaps'/f'{one.slide}.png'))
             for row, one in zip(rows, s.found)]
     tables = [(*words, table_html(_with_words(table))) for *words, table in _tables(s)]
     more = f' The first {_MOST_MAPS}; all are in the folder heatmaps.'*(len(s.found) > _MOST_MAPS)

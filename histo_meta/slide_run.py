@@ -256,7 +256,9 @@ def predict_slides(
     with claim_folder(out or run.folder/'slides'/_name(L(slides)[0])) as out:
         def one(path): return _one_slide(predictor, path, out, mpp, threshold,
                                          kwargs | dict(progress=progress))
-        return _write_all(run, out, *_each_slide(one, paths))
+        found, failures = _each_slide(one, paths)
+        if not found: raise InputError(failed_words(failures))
+        return _write_all(run, out, list(found.values()), failures)
 
 # %% ../nbs/76_slide_run.ipynb #8ab19749
 def _name(path):
@@ -265,13 +267,12 @@ def _name(path):
     return path.name if path.is_dir() else path.stem
 
 def _each_slide(function, paths):
-    "The results of slides, and a line for each one that failed"
-    found, failures = [], []
+    "Results by path, and a line for each slide that failed"
+    results, failures = {}, []
     for path in paths:
-        try: found.append(function(path))
+        try: results[path] = function(path)
         except InputError as e: failures.append(str(e))
-    if found: return found, failures
-    raise InputError(failed_words(failures))
+    return results, failures
 
 def _write_all(run, out, found, failures):
     found.sort(key=lambda one: one[0].prob, reverse=True)
@@ -322,11 +323,13 @@ def slides_html(
     found:list, # (`SlideResult`, words and pictures) of each slide
 )->str: # A whole HTML page
     "All slides on one self-contained page"
-    pictures = [(result, crops, _heat_uri(done.folder/result.name)) for result, crops in found]
+    pictures = [(result, crops, _photo_uri(done.folder/result.name/'heatmap.png'))
+                for result, crops in found]
     template = page_templates(dict(page=_PAGE), _STYLE).get_template('page')
     return template.render(
         name=f'{run.folder.name} on {done.folder.name}', done=done, slides=pictures,
         settings=found[0][0].settings, table=table_html(done.table.drop(columns='path')))
 
-def _heat_uri(folder):
-    with Image.open(folder/'heatmap.png') as image: return picture_uri(image.convert('RGB'))
+def _photo_uri(path):
+    "A picture file as JPEG for the page, because a heat map shows tissue"
+    with Image.open(path) as image: return picture_uri(image.convert('RGB'))
