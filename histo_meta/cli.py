@@ -16,12 +16,15 @@ from .command import OptionalArg, Outcome, as_command, check_stdout
 @as_command
 def histo_sample(
     dest:str, # New folder for the data set
-    n:int=2000, # Labelled patches; a tenth as many more go into the test folder
+    n:int=None, # Labelled patches, 2000 by default; a tenth more go into the test folder
     slides:int=None, # Write so many whole slides with annotations, and no patches
     seed:int=0, # The same seed gives the same data
 ):
     "Write a synthetic data set: patches in Kaggle's layout, or whole slides with annotations"
+    if n is not None and slides is not None:
+        raise InputError('--n counts patches, and --slides writes none; leave one of them out')
     if slides is not None: return _sample_slides(dest, slides, seed)
+    n = 2000 if n is None else n
     from histo_meta.data import find_patches
     from histo_meta.sample import make_sample
     cases = max(1, min(50, n//10))
@@ -105,8 +108,9 @@ def histo_train(
     lr:float=None, # Highest learning rate; by default from the recipe, or from the finder
     mult:float=None, # With ImageNet weights, the first layers learn at lr/mult
     bs:int=None, # Patches in a mini-batch
-    augment:str=None, # Data augmentation: some of dihedral,stain,color,cutout,zoom, or none
+    augment:str=None, # Data augmentation: names such as dihedral,strong_stain, or none
     smoothing:float=None, # Label smoothing, 0..0.9
+    dropout:float=None, # Dropout in the head, 0..0.9
     ema:float=None, # Decay of an average of the weights, 0..1; 0 for none
     valid:float=0.1, # Proportion of the patches to hold out, 0..1
     split:str='auto', # auto, random, slide, folder, or split.csv of another run
@@ -129,8 +133,8 @@ def histo_train(
     settings = dict(skip=skip, num_workers=workers, files=files, recipe=recipe, minutes=minutes,
                     resume=resume, pretrained=False if scratch else None, members=seeds,
                     arch=arch, size=size, epochs=epochs, lr=lr, lr_mult=mult, bs=bs,
-                    augment=_split_names(augment), smoothing=smoothing, ema=ema,
-                    seed=seed, precision=precision, compile=compile)
+                    augment=_split_names(augment), smoothing=smoothing, dropout=dropout,
+                    ema=ema, seed=seed, precision=precision, compile=compile)
     with shared_cores() as cbs:
         settings['cbs'] = None if compile else cbs  # it would be compiled for each number
         if folds is None: run = train_run(data, out, split, valid_pct=valid, **settings)

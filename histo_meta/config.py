@@ -80,6 +80,7 @@ _RECIPE = _or_null(_nested(
     lr_mult=_number(1e-3, 1e6),
     bs=_whole(2, 65_536),
     smoothing=_number(0, .9),
+    dropout=_number(0, .9),
     ema=_number(0, 1),
     augment=Rule('up to 20 names of transforms', _is_words),
     seed=_whole(0, 2**32 - 1)))

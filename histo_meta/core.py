@@ -172,6 +172,7 @@ _RANGES = dict(
     lr=_Range(1e-9, 100., whole=False),
     lr_mult=_Range(1e-3, 1e6, whole=False),
     smoothing=_Range(0., .9, whole=False),
+    dropout=_Range(0., .9, whole=False),
     ema=_Range(0., .99999, whole=False),
     minutes=_Range(.05, 1e5, whole=False),
     members=_Range(1, 20),
@@ -603,6 +604,7 @@ def train_learner(
     stats=None, # As for `patch_dls`; by default those that the weights of `arch` expect
     lr_mult:float=1., # With pretrained weights, the first layers learn at `lr/lr_mult`
     smoothing:float=.05, # Label smoothing: the part of a label that is spread over both classes
+    dropout:float=.5, # Proportion of the values left out before the last layer of the head
     ema:float=0., # Decay of an average of the weights, see `WeightAverage`; 0: no average
     minutes:float=None, # Time until the last validation ends, see `Deadline`; no limit by default
     bs:int=64, # Patches in a mini-batch
@@ -614,17 +616,17 @@ def train_learner(
     **kwargs, # Passed on to `patch_dls`
 )->Learner: # Trained; `training_log` has its history and learning rate
     "Split, build, find the learning rate and train"
-    check_settings(epochs=epochs, lr=lr, lr_mult=lr_mult, smoothing=smoothing, ema=ema,
-                   minutes=minutes, members=members, seed=seed)
+    check_settings(epochs=epochs, lr=lr, lr_mult=lr_mult, smoothing=smoothing, dropout=dropout,
+                   ema=ema, minutes=minutes, members=members, seed=seed)
     stats, log = arch_stats(arch) if stats is None else stats, TrainingLog()
     finished, loss = _go_on(log, checkpoints), CrossEntropyLossFlat(label_smoothing=smoothing)
     end = _end(minutes, log, len(finished))
     log.recipe = dict(pretrained=pretrained, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
-                      smoothing=smoothing, ema=ema, minutes=minutes,
+                      smoothing=smoothing, dropout=dropout, ema=ema, minutes=minutes,
                       augment=augment_names(augment), seed=seed)
     def learner():
         return patch_learner(dls, arch, pretrained, [log, *L(cbs)], precision, compile,
-                             loss_func=loss)
+                             loss_func=loss, ps=dropout)
     def train(share):
         clock = Deadline(share*(end - perf_counter())) if minutes else None
         average = WeightAverage(ema) if ema else None

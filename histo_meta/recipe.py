@@ -43,6 +43,7 @@ class Recipe:
     lr_mult:float=1. # With pretrained weights, the first layers learn at `lr/lr_mult`
     bs:int=64 # Patches in a mini-batch
     smoothing:float=.05 # Label smoothing
+    dropout:float=.5 # Dropout in the head
     ema:float=0. # Decay of the average of the weights; 0: no average
     augment:tuple=('dihedral', 'stain') # Data augmentation, as for `augmentations`
     members:int=1 # Networks; 2 or more make an ensemble
@@ -65,8 +66,8 @@ def __repr__(self:Recipe):
     first = f' (first layers: a {self.lr_mult:g}th)' if self.lr_mult != 1 else ''
     augment = ', '.join(augment_names(self.augment)) or 'none'
     return (f'{name} {start}, {self.size}x{self.size} pixels, {epochs} at {rate}{first}, '
-            f'batches of {self.bs}, label smoothing {self.smoothing:g}{average}, '
-            f'augmentation: {augment}')
+            f'batches of {self.bs}, label smoothing {self.smoothing:g}, dropout {self.dropout:g}'
+            f'{average}, augmentation: {augment}')
 
 # %% ../nbs/41_recipe.ipynb #f49422b8
 class Stopwatch(Callback):

@@ -151,9 +151,9 @@ def slide_hash(
     path, # File of a slide
 )->str: # SHA-256
     "A hash of the length of a file and of 64 parts of it"
-    size = os.path.getsize(path)
-    digest = hashlib.sha256(str(size).encode())
     with as_input_error(path, 'read'), open(path, 'rb') as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha256(str(size).encode())
         for start in np.linspace(0, max(size - _PART_BYTES, 0), _PARTS).astype(int):
             file.seek(start)
             digest.update(file.read(_PART_BYTES))

@@ -7,7 +7,7 @@ __all__ = ['AUGMENTATIONS', 'dihedral', 'ExactDihedral', 'StainJitter', 'ColorJi
            'Enhance', 'multiply_add', 'PatchNormalize', 'with_floats']
 
 # %% ../nbs/25_transforms.ipynb #2a8dc82e
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from zlib import crc32
 
 import numpy as np
@@ -225,8 +225,10 @@ class Zoom(_Jitter):
         return F.interpolate(light, size=(side, side), mode='bilinear', antialias=True)
 
 # %% ../nbs/25_transforms.ipynb #f090b0ea
-AUGMENTATIONS = dict(dihedral=ExactDihedral, stain=StainJitter, color=ColorJitter, cutout=Cutout,
-                     zoom=Zoom)
+AUGMENTATIONS = dict(
+    dihedral=ExactDihedral, stain=StainJitter, color=ColorJitter, cutout=Cutout, zoom=Zoom,
+    strong_stain=partial(StainJitter, scale=.3, shift=.1),
+    strong_color=partial(ColorJitter, brightness=.2, contrast=.2))
 
 def _augmentation(wanted, size):
     if isinstance(wanted, str) and wanted not in AUGMENTATIONS:
