@@ -79,7 +79,7 @@ def speed(bundle, rounds):
     "Windows per second of each contestant"
     predictor = Predictor(bundle)
     with tempfile.TemporaryDirectory() as tmp:
-        path = make_slide(Path(tmp), 'slide', ['micro'], width=2_000, height=1_800)
+        path = make_slide(Path(tmp), 'slide', ['micro'], width=4_000, height=3_600)
         with Slide(path) as slide:
             mask = tissue_mask(slide)
             x = windows(slide, mask, predictor.config['size'])

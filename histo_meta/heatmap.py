@@ -26,7 +26,7 @@ from .tile import window_grid
 from .tissue_mask import TissueMask, tissue_mask
 
 # %% ../nbs/74_heatmap.ipynb #7aad405f
-_FIELD = 1024   # patch pixels along the side of a block, about
+_FIELD = 1536   # patch pixels along the side of a block, about
 _SIDE = 16      # windows along the side of a block of windows that are cut out
 
 class _Block(NamedTuple):
