@@ -62,7 +62,7 @@ def windows(slide, mask, size):
     "All windows of a slide as the network gets them"
     from histo_meta.heatmap import _blocks, _read_windows
     grid = window_grid(slide, mask, STRIDE)
-    parts = [_read_windows(slide, grid, size, block).pixels for block in _blocks(grid, 16)]
+    parts = [_read_windows(slide, grid, size, block).pixels for block in _blocks(grid)]
     return torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2)
 
 

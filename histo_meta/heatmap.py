@@ -26,8 +26,9 @@ from .tile import window_grid
 from .tissue_mask import TissueMask, tissue_mask
 
 # %% ../nbs/74_heatmap.ipynb #7aad405f
-_FIELD = 1536   # patch pixels along the side of a block, about
-_SIDE = 16      # windows along the side of a block of windows that are cut out
+_SIDE = 16      # windows along the side of a block of windows that are cut out,
+_READ = 1024    # and patch pixels, about
+_FIELD = 960    # pixels of the network along the side of a block that is predicted at once, about
 
 class _Block(NamedTuple):
     "A square part of a grid of windows"
@@ -35,10 +36,9 @@ class _Block(NamedTuple):
     col:int # First column
     wanted:np.ndarray # (rows, cols) bool: its part of the grid
 
-def _blocks(grid, most=None):
-    "The blocks of a grid with a wanted window; `most`: windows along the side"
-    step = max(1, int(_FIELD//grid.stride))
-    if most: step = min(step, most)
+def _blocks(grid, most=_SIDE, side=_READ):
+    "The blocks of a grid with a wanted window: at most so many windows and patch pixels wide"
+    step = min(most, max(1, int(side//grid.stride)))
     rows, cols = grid.wanted.shape
     for row in range(0, rows, step):
         for col in range(0, cols, step):
@@ -83,7 +83,7 @@ def _by_windows(predictor, slide, grid, threads):
     "Rows, columns and probabilities of all wanted windows, mini-batch by mini-batch"
     run = predictor.view_logits if predictor.tta else predictor.logits
     def read(block): return _read_windows(slide, grid, predictor.config['size'], block)
-    pieces = read_ahead(read, _blocks(grid, _SIDE), threads)
+    pieces = read_ahead(read, _blocks(grid), threads)
     for batch in _full_batches(pieces, predictor.bs):
         x = torch.from_numpy(batch.pixels).permute(0, 3, 1, 2)
         yield batch.rows, batch.cols, predictor.probs(run(x))
@@ -101,7 +101,8 @@ def _read_field(slide, grid, block):
 def _by_fields(dense, slide, grid, threads):
     "Rows, columns and probabilities of all wanted windows, block by block"
     def read(block): return block, *_read_field(slide, grid, block)
-    for block, border, field in read_ahead(read, _blocks(grid), threads):
+    blocks = _blocks(grid, math.inf, _FIELD*PATCH/dense.predictor.config['size'])
+    for block, border, field in read_ahead(read, blocks, threads):
         rows, cols = np.nonzero(block.wanted)
         probs = dense.probs(field)[rows + border, cols + border]
         yield rows + block.row, cols + block.col, probs
