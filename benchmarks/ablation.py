@@ -98,7 +98,7 @@ ENTRIES = dict(
     no_copies=Setting(copies=False),
     no_augmentation=Setting(augment=''),
     dihedral_only=Setting(augment='dihedral'),
-    strong_stain=Setting(augment='dihedral strong_stain'),
+    double_stain=Setting(augment='dihedral double_stain'),
     color=Setting(augment='dihedral stain color'),
     cutout=Setting(augment='dihedral stain cutout'),
     other_border=Setting(augment='dihedral stain border'),
@@ -225,7 +225,7 @@ def some(table, s):
     return table[(table.split != 'train') | table.index.isin(kept.index)].reset_index(drop=True)
 
 
-AUGMENT = AUGMENTATIONS | dict(strong_stain=lambda: StainJitter(.2, .1), border=OtherBorder,
+AUGMENT = AUGMENTATIONS | dict(double_stain=lambda: StainJitter(.2, .1), border=OtherBorder,
                                turn=TurnAndZoom)
 
 

@@ -5,11 +5,10 @@ From their times follows the cost of a real training, which writes one every fiv
 the last mini-batch of an epoch is done, and one after its validation.
 """
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-from bench import BS, arguments, jpeg_folder, start
+from bench import BS, arguments, jpeg_folder, start, timed
 
 from histo_meta.checkpoint import Checkpoints
 from histo_meta.core import patch_dls, patch_learner
@@ -22,10 +21,9 @@ SIZES = 20_000, 262_144  # patches in an epoch
 class Timed(Checkpoints):
     "Checkpoints that know how long they take"
     seconds = ()
-    def _write(self, *args, **kwargs):
-        began = time.perf_counter()
-        super()._write(*args, **kwargs)
-        self.seconds = *self.seconds, time.perf_counter() - began
+    def _write(self, next_epoch=False):
+        _, seconds = timed(super()._write, next_epoch)
+        self.seconds = *self.seconds, seconds
 
 
 def measure(arch, n):

@@ -13,6 +13,11 @@ from .base import InputError
 from .command import OptionalArg, Outcome, as_command, check_stdout
 
 # %% ../nbs/90_cli.ipynb #17577b9d
+def _refuse(options, why):
+    "Raise an `InputError` if one of some options was given"
+    given = ', '.join(f'--{k}' for k, v in options.items() if v is not None and v is not False)
+    if given: raise InputError(f'{given} {why}; leave it out')
+
 @as_command
 def histo_sample(
     dest:str, # New folder for the data set
@@ -21,9 +26,9 @@ def histo_sample(
     seed:int=0, # The same seed gives the same data
 ):
     "Write a synthetic data set: patches in Kaggle's layout, or whole slides with annotations"
-    if n is not None and slides is not None:
-        raise InputError('--n counts patches, and --slides writes none; leave one of them out')
-    if slides is not None: return _sample_slides(dest, slides, seed)
+    if slides is not None:
+        _refuse(dict(n=n), 'counts patches, and --slides writes none')
+        return _sample_slides(dest, slides, seed)
     n = 2000 if n is None else n
     from histo_meta.data import find_patches
     from histo_meta.sample import make_sample
@@ -142,11 +147,6 @@ def histo_train(
     return run_summary(run.folder)
 
 # %% ../nbs/90_cli.ipynb #d614f4fa
-def _refuse(options, why):
-    "Raise an `InputError` if one of some options was given"
-    given = ', '.join(f'--{k}' for k, v in options.items() if v is not None and v is not False)
-    if given: raise InputError(f'{given} {why}; leave it out')
-
 @as_command
 def histo_evaluate(
     run:str, # Folder of a run
