@@ -327,7 +327,7 @@ def make_learner(table, s):
                     stats=stats, augment=transforms(s), num_workers=0)
     loss = CrossEntropyLossFlat(label_smoothing=s.smoothing)
     head = dict(lin_ftrs=[]) if s.linear else {}
-    learn = patch_learner(dls, s.arch, s.pretrained, wd=s.wd, loss_func=loss, ps=s.ps, **head)
+    learn = patch_learner(dls, s.arch, s.pretrained, wd=s.wd, dropout=s.ps, loss_func=loss, **head)
     if s.pool: other_pool(learn, s)
     if s.pretext: train_pretext(learn, s)
     return learn

@@ -117,7 +117,7 @@ def histo_train(
     smoothing:float=None, # Label smoothing, 0..0.9
     dropout:float=None, # Dropout in the head, 0..0.9
     ema:float=None, # Decay of an average of the weights, 0..1; 0 for none
-    valid:float=0.1, # Proportion of the patches to hold out, 0..1
+    valid:float=None, # Proportion of the patches to hold out, 0..1; a tenth by default
     split:str='auto', # auto, random, slide, folder, or split.csv of another run
     folds:int=None, # Cross-validation: train so many times, each time without another part
     seed:int=42, # Decides split, initialisation and order
@@ -130,8 +130,11 @@ def histo_train(
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')
-    if folds is not None and split != 'auto':
-        raise InputError('--folds divides the patches itself; leave out --split')
+    if folds is not None:
+        _refuse(dict(split=split != 'auto', valid=valid),
+                'has no effect with --folds, which divides the patches itself')
+    elif split not in ('auto', 'random', 'slide'):
+        _refuse(dict(valid=valid), f'has no effect with --split {split}, which says it patch by patch')
     from histo_meta.core import shared_cores
     from histo_meta.crossval import cross_validate
     from histo_meta.run import run_summary, train_run
@@ -142,7 +145,8 @@ def histo_train(
                     ema=ema, seed=seed, precision=precision, compile=compile)
     with shared_cores() as cbs:
         settings['cbs'] = None if compile else cbs  # it would be compiled for each number
-        if folds is None: run = train_run(data, out, split, valid_pct=valid, **settings)
+        if valid is not None: settings['valid_pct'] = valid
+        if folds is None: run = train_run(data, out, split, **settings)
         else: run = cross_validate(data, out, folds, **settings)
     return run_summary(run.folder)
 

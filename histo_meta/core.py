@@ -33,6 +33,7 @@ from fastai.vision.learner import vision_learner
 from fastcore.foundation import L
 from fastcore.meta import delegates
 from PIL import Image
+from torch import nn
 from torch.amp import GradScaler
 
 # %% ../nbs/30_core.ipynb #5e57baf4
@@ -451,6 +452,7 @@ def patch_learner(
     cbs=None, # More fastai callbacks
     precision:str='auto', # 'float32', 'bfloat16', 'float16', or what the device is fast in
     compile:bool=False, # Compile the network for training
+    dropout:float=.5, # As for `train_learner`
     **kwargs, # Passed on to `vision_learner`
 )->Learner: # With a `training_log`
     "A `vision_learner` (formerly `cnn_learner`) for patches"
@@ -460,7 +462,14 @@ def patch_learner(
     cbs = [*log, FiniteLoss(), ChannelsLast(), half, *L(cbs)]
     metrics = [accuracy, RocAucBinary()]
     kwargs = dict(opt_func=fused_adam) | kwargs
-    return _make_learner(dls, arch, pretrained, metrics=metrics, cbs=cbs, **kwargs)
+    learn = _make_learner(dls, arch, pretrained, metrics=metrics, cbs=cbs, **kwargs)
+    _set_dropout(learn.model[1], dropout)
+    return learn
+
+def _set_dropout(head, dropout):
+    "The layers stay, even without dropout, so that `build_model` makes the same network"
+    for layer in head.modules():
+        if isinstance(layer, nn.Dropout): layer.p *= dropout/.5  # fastai's, with half of it before
 
 # %% ../nbs/30_core.ipynb #3f9b39ba
 class _LRFinder(LRFinder):
@@ -626,7 +635,7 @@ def train_learner(
                       augment=augment_names(augment), seed=seed)
     def learner():
         return patch_learner(dls, arch, pretrained, [log, *L(cbs)], precision, compile,
-                             loss_func=loss, ps=dropout)
+                             dropout=dropout, loss_func=loss)
     def train(share):
         clock = Deadline(share*(end - perf_counter())) if minutes else None
         average = WeightAverage(ema) if ema else None
