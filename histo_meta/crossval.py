@@ -7,6 +7,7 @@ __all__ = ['cross_validate']
 
 # %% ../nbs/65a_crossval.ipynb #27e24d73
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 # %% ../nbs/65a_crossval.ipynb #434ddd74
-from .base import check_number, say
+from .base import InputError, check_number, say
 from .bundle import load_bundle, write_bundle
 from .data import find_patches
 from .ensemble import Ensemble
@@ -49,13 +50,15 @@ def cross_validate(
         _note_settings(out/'folds', given_settings(kwargs, data, folds=folds, seed=seed,
                                                    recipe=recipe))
         runs = []
-        for fold in range(1, folds + 1):
-            if progress: say(f'fold {fold} of {folds}')
-            splitter, left = FoldSplitter(fold, folds, seed, by), _left(minutes, began, fold, folds)
-            runs.append(train_run(data, out/'folds'/f'{fold}', splitter, recipe=recipe,
-                                  minutes=left, seed=seed, resume=resume, progress=progress,
-                                  n_boot=n_boot, **kwargs))
-            recipe = runs[0]
+        with _nothing_left(out/'folds'):
+            for fold in range(1, folds + 1):
+                if progress: say(f'fold {fold} of {folds}')
+                splitter = FoldSplitter(fold, folds, seed, by)
+                left = _left(minutes, began, fold, folds)
+                runs.append(train_run(data, out/'folds'/f'{fold}', splitter, recipe=recipe,
+                                      minutes=left, seed=seed, resume=resume, progress=progress,
+                                      n_boot=n_boot, **kwargs))
+                recipe = runs[0]
         return _join(out, runs, seed, n_boot)
 
 # %% ../nbs/65a_crossval.ipynb #bb423d7c
@@ -69,6 +72,14 @@ def _left(minutes, began, fold, folds):
     "The time for one fold: an equal part of what is left"
     if minutes is None: return None
     return (minutes - (perf_counter() - began)/60)/(folds - fold + 1)
+
+@contextmanager
+def _nothing_left(folder):
+    "If the first training is refused, remove the settings that were noted"
+    try: yield
+    except InputError:
+        if [path.name for path in folder.iterdir()] == ['settings.json']: shutil.rmtree(folder)
+        raise
 
 def _note_settings(folder, given):
     "Write down the settings of a cross-validation; if it goes on, they must be the same"
