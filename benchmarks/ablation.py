@@ -72,6 +72,7 @@ class Setting:
     first_size:int = 0  # the size in the first half of the training, where it is another
     pool:str = ''  # '', 'centre': over all and the middle third, or 'streams': of two networks
     linear:bool = False  # a head of one layer
+    concat:bool = True  # the head sees the largest feature, too, and not only their mean
     ps:float = .5  # dropout in the head
     mixup:float = 0.
     stats:str = ''  # '', or 'imagenet': not those that the weights expect
@@ -132,6 +133,8 @@ ENTRIES = dict(
     short_centre_pool=short(pool='centre'),
     short_two_streams=short(pool='streams'),
     short_linear_head=short(linear=True),
+    short_mean_pool=short(concat=False),
+    short_mean_linear=short(concat=False, linear=True),
     short_no_dropout=short(ps=0.),
     short_lite1=short(arch='timm/tf_efficientnet_lite1'),
     short_imagenet_stats=short(stats='imagenet'),
@@ -326,7 +329,7 @@ def make_learner(table, s):
     dls = patch_dls(some(table, s), 'folder', bs=s.bs, size=s.size if is_plain(s) else SIDE,
                     stats=stats, augment=transforms(s), num_workers=0)
     loss = CrossEntropyLossFlat(label_smoothing=s.smoothing)
-    head = dict(lin_ftrs=[]) if s.linear else {}
+    head = dict(concat_pool=s.concat) | (dict(lin_ftrs=[]) if s.linear else {})
     learn = patch_learner(dls, s.arch, s.pretrained, wd=s.wd, dropout=s.ps, loss_func=loss, **head)
     if s.pool: other_pool(learn, s)
     if s.pretext: train_pretext(learn, s)

@@ -23,7 +23,7 @@ from . import __version__
 from .base import *
 from .ensemble import Ensemble
 from .machine import PRECISIONS
-from .weights import find_arch, is_arch
+from .weights import find_arch, head_options, is_arch
 from .readers import MAX_SIDE, MIN_SIDE
 
 # %% ../nbs/40a_config.ipynb #a92d4eab
@@ -184,7 +184,7 @@ def build_model(
     with no_random(), warnings.catch_warnings(action='ignore'):  # torchvision's, about fastai
         n = len(VOCAB)
         if isinstance(found, str): return create_timm_model(found, n, pretrained=False)[0]
-        return create_vision_model(found, n, pretrained=False)
+        return create_vision_model(found, n, pretrained=False, **head_options(arch))
 
 # %% ../nbs/40a_config.ipynb #a7d3907c
 MAX_WEIGHTS = 2**32  # bytes of all weights of a network

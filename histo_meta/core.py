@@ -54,7 +54,7 @@ from .splits import auto_split, drop_unlabelled_test, has_hashes, split_name
 from .splits import split_patches, without_test
 from .transforms import PatchNormalize, Zoom, augmentations, with_floats
 from .weights import DEFAULT_ARCH, arch_stats, checked_weights, find_arch
-from .weights import packaged_weights
+from .weights import head_options, packaged_weights
 
 # %% ../nbs/30_core.ipynb #f87ea31a
 def _from_pixels(a):
@@ -262,7 +262,7 @@ def _check_stats(dls, arch):
 
 def _make_learner(dls, arch, pretrained, **kwargs):
     found = find_arch(arch)
-    kwargs.update(normalize=False)
+    kwargs = head_options(arch) | kwargs | dict(normalize=False)
     if not pretrained: return vision_learner(dls, found, pretrained=False, **kwargs)
     _check_stats(dls, arch)
     weights = packaged_weights(found)

@@ -141,11 +141,11 @@ class P4MBlock(nn.Module):
 
 # %% ../nbs/27_equivariant.ipynb #a812b21a
 class OrientationPool(nn.Module):
-    "The mean over the eight orientations of each channel"
+    "The largest of the eight orientations of each channel"
     def forward(self,
         x:torch.Tensor, # (n, channels*8, height, width)
     )->torch.Tensor: # (n, channels, height, width)
-        return x.unflatten(1, (-1, 8)).mean(2)
+        return x.unflatten(1, (-1, 8)).amax(2)
 
 class _Stem(nn.Sequential):
     "From an image to feature maps with orientations, of half its height and width"

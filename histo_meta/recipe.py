@@ -6,7 +6,6 @@
 __all__ = ['SCRATCH_ARCH', 'SIZES', 'Recipe', 'Stopwatch', 'step_seconds', 'auto_recipe']
 
 # %% ../nbs/41_recipe.ipynb #699ff5cd
-import math
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 
@@ -119,11 +118,11 @@ def _network(arch=None, pretrained=None):
 # %% ../nbs/41_recipe.ipynb #1613394f
 SIZES = (160, 128, PATCH)
 _USUAL_MINUTES = 60
-_BATCHES = {True: 1_000, False: 6_000}  # after which a network is good, pretrained or not
+_BATCHES = {True: 900, False: 6_000}  # after which a network is good, pretrained or not
 
 def _epochs(pretrained, batches):
     "Epochs that are enough, if each has `batches`"
-    return min(30, max(3, math.ceil(_BATCHES[pretrained]/batches)))
+    return min(30, max(3, round(_BATCHES[pretrained]/batches)))
 
 def _largest_size(seconds, most):
     "The largest size at which a training does not take more than `most` seconds, or the smallest"
@@ -131,7 +130,9 @@ def _largest_size(seconds, most):
 
 # %% ../nbs/41_recipe.ipynb #c9198518
 _TRANSFER = dict(lr=3e-3, augment=('dihedral', 'stain', 'color', 'zoom'))
-_SCRATCH = dict(lr=1e-2, ema=.998)
+_SCRATCH = dict(lr=5e-3, ema=.998, dropout=0.,
+                augment=('dihedral', 'strong_stain', 'strong_color'))
+_MOST_NETWORKS = 3
 _MEASURED = {(DEFAULT_ARCH, True): _TRANSFER, (SCRATCH_ARCH, False): _SCRATCH}
 
 def auto_recipe(
@@ -156,6 +157,8 @@ def auto_recipe(
         recipe = replace(recipe, size=_largest_size(enough*seconds(PATCH), most))
     if minutes is None or 'epochs' in given: return replace(recipe, epochs=enough)
     fit = int(60*minutes/seconds(recipe.size))
+    if 'members' not in given:
+        recipe = replace(recipe, members=min(_MOST_NETWORKS, max(1, fit//enough)))
     return replace(recipe, epochs=min(enough, max(1, fit)))
 
 def _check_given(arch=None, augment=None, **numbers):
