@@ -81,7 +81,9 @@ class Setting:
 
 
 def scratch(arch='p4m_resnet8', **kwargs):
-    return Setting(**dict(arch=arch, pretrained=False, lr=1e-2, epochs=18, average=.998) | kwargs)
+    settings = dict(arch=arch, pretrained=False, lr=5e-3, epochs=18, average=.998, ps=0.,
+                    concat=False, linear=True, augment='dihedral strong_stain strong_color')
+    return Setting(**settings | kwargs)
 
 
 def tuned(size, augment='dihedral stain color', **kwargs):
@@ -141,6 +143,8 @@ ENTRIES = dict(
     short_bs_32=short(bs=32),
     short_distilled=short(teacher='tuned_144'),
     short_resnet18=short(arch='resnet18', pretrained=False, lr=4e-3, epochs=6),
+    short_p4m=scratch(patches=6400, epochs=3, average=0., augment='dihedral stain'),
+    short_p4m_strong=scratch(patches=6400, epochs=3, average=0.),
     short_pretext=short(arch='resnet18', pretrained=False, lr=4e-3, epochs=6, pretext=6))
 
 

@@ -182,9 +182,9 @@ def build_model(
     if members > 1: return Ensemble(build_model(arch) for _ in range(members))
     found = find_arch(arch)
     with no_random(), warnings.catch_warnings(action='ignore'):  # torchvision's, about fastai
-        n = len(VOCAB)
-        if isinstance(found, str): return create_timm_model(found, n, pretrained=False)[0]
-        return create_vision_model(found, n, pretrained=False, **head_options(arch))
+        n, head = len(VOCAB), head_options(arch)
+        if isinstance(found, str): return create_timm_model(found, n, pretrained=False, **head)[0]
+        return create_vision_model(found, n, pretrained=False, **head)
 
 # %% ../nbs/40a_config.ipynb #a7d3907c
 MAX_WEIGHTS = 2**32  # bytes of all weights of a network
