@@ -10,7 +10,6 @@ __all__ = ['P4M_NETWORKS', 'P4MConv', 'P4MNorm', 'P4MBlock', 'OrientationPool', 
 import copy
 
 import torch
-from fastai.layers import AdaptiveConcatPool2d
 from torch import nn
 from torch.nn import functional as F
 
@@ -204,6 +203,6 @@ def is_invariant(
     parts = list(model.children())
     if [type(part) for part in parts] != [nn.Sequential]*2: return False
     body, head = parts
-    pools = isinstance(head[0], (AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d))
     ours = all(isinstance(layer, _EQUIVARIANT) for layer in body.modules())
-    return pools and ours and isinstance(body[-1], OrientationPool)
+    pools = isinstance(head[0], nn.AdaptiveAvgPool2d) and isinstance(body[-1], OrientationPool)
+    return ours and pools
