@@ -81,7 +81,7 @@ class Setting:
 
 
 def scratch(arch='p4m_resnet8', **kwargs):
-    settings = dict(arch=arch, pretrained=False, lr=5e-3, epochs=18, average=.998, ps=0.,
+    settings = dict(arch=arch, pretrained=False, lr=3e-3, epochs=18, average=.998, ps=0.,
                     concat=False, linear=True, augment='dihedral strong_stain strong_color')
     return Setting(**settings | kwargs)
 

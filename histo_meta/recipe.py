@@ -130,7 +130,7 @@ def _largest_size(seconds, most):
 
 # %% ../nbs/41_recipe.ipynb #c9198518
 _TRANSFER = dict(lr=3e-3, augment=('dihedral', 'stain', 'color', 'zoom'))
-_SCRATCH = dict(lr=5e-3, ema=.998, dropout=0.,
+_SCRATCH = dict(lr=3e-3, ema=.998, dropout=0.,
                 augment=('dihedral', 'strong_stain', 'strong_color'))
 _MOST_NETWORKS = 3
 _MEASURED = {(DEFAULT_ARCH, True): _TRANSFER, (SCRATCH_ARCH, False): _SCRATCH}
