@@ -81,7 +81,7 @@ def _set_learner(learn, state):
     learn.model.load_state_dict(state['model'])
     learn.opt.load_state_dict(state['opt'])
     for cb in _resuming(learn):
-        kept = to_device(state['callbacks'][cb.name], learn.dls.device)
+        kept = to_device(state['callbacks'].get(cb.name, {}), learn.dls.device)
         for name, value in kept.items(): setattr(cb, name, value)
     _set_recorder(learn.recorder, state['recorder'])
     learn.train_iter = state['train_iter']

@@ -130,6 +130,7 @@ def histo_train(
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')
+    if scratch: _refuse(dict(mult=mult), 'has no effect with --scratch')
     if folds is not None:
         _refuse(dict(split=split != 'auto', valid=valid),
                 'has no effect with --folds, which divides the patches itself')

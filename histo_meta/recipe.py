@@ -62,7 +62,8 @@ def __repr__(self:Recipe):
     rate = 'the rate that lr_find suggests' if self.lr is None else f'a rate of {self.lr:.1e}'
     epochs = '1 epoch' if self.epochs == 1 else f'{self.epochs} epochs'
     average = f', average of the weights with a decay of {self.ema:g}' if self.ema else ''
-    first = f' (first layers: a {self.lr_mult:g}th)' if self.lr_mult != 1 else ''
+    slower = self.pretrained and self.lr_mult != 1
+    first = f' (first layers: a rate of {self.lr/self.lr_mult:.1e})' if slower and self.lr else ''
     augment = ', '.join(augment_names(self.augment)) or 'none'
     return (f'{name} {start}, {self.size}x{self.size} pixels, {epochs} at {rate}{first}, '
             f'batches of {self.bs}, label smoothing {self.smoothing:g}, dropout {self.dropout:g}'
@@ -146,7 +147,8 @@ def auto_recipe(
     given = {name: value for name, value in given.items() if value is not None}
     _check_given(minutes=minutes, **given)
     start = _network(given.get('arch'), given.get('pretrained'))
-    recipe = Recipe(**_MEASURED.get(tuple(start.values()), {}) | start | given)
+    measured = _MEASURED.get((start['arch'], start['pretrained']), {})
+    recipe = Recipe(**measured | start | given)
     bs = max(2, min(recipe.bs, n))
     batches = max(1, n//bs)
     enough = given.get('epochs', _epochs(recipe.pretrained, batches))

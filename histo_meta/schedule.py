@@ -125,10 +125,10 @@ class Deadline(Callback):
 # %% ../nbs/29a_schedule.ipynb #db71365f
 @patch
 def _validation(self:Deadline):
-    "Seconds that a validation takes: measured, or a third of the time of as many trained items"
+    "Seconds that a validation takes: measured, or half the time of as many trained items"
     if self.validation is not None: return self.validation
     step = (perf_counter() - self.start)/max(1, self.seen)
-    return step/3*len(self.dls.valid_ds)/self.dls.train.bs if self.seen else 0.
+    return step/2*len(self.dls.valid_ds)/self.dls.train.bs if self.seen else 0.
 
 @patch
 def _over(self:Deadline):

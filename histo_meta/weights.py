@@ -184,5 +184,5 @@ def why_no_weights(
     try:
         with checked_weights(arch), no_random():
             if isinstance(found, str): timm.create_model(found, pretrained=True)
-            else: torchvision.models.get_model(arch, weights='DEFAULT')
+            else: found(pretrained=True)
     except InputError as e: return str(e)
