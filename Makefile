@@ -16,8 +16,9 @@ RUN = PATH="$(BIN):$$PATH"
 TEST = $(RUN) OMP_NUM_THREADS=1 nbdev_test
 
 ENSEMBLE_MINUTES ?= 180
-# train on pcam/train, evaluate on pcam/valid, which has other slides: $(1) minutes, $(2) flags, $(3) name
-REFERENCE = $(RUN) sh -c 'histo_train "$$HISTO_META_DATA/pcam/train" --valid 0.05 --minutes $(1) $(2) --out runs/reference/$(3) && histo_evaluate runs/reference/$(3) "$$HISTO_META_DATA/pcam/valid" --tta'
+# train on pcam/train, evaluate on pcam/valid, which has other slides: $(1) minutes, $(2) flags, $(3) name. What is
+# finished stays, and what was stopped goes on.
+REFERENCE = $(RUN) sh -c 'histo_train "$$HISTO_META_DATA/pcam/train" --valid 0.05 --minutes $(1) $(2) --out runs/reference/$(3) --resume && { test -d runs/reference/$(3)/evaluations/valid || histo_evaluate runs/reference/$(3) "$$HISTO_META_DATA/pcam/valid" --tta; }'
 
 .PHONY: demo test check real reference fuzz compat bench docs refresh clean
 
@@ -49,7 +50,6 @@ real: $(VENV)/.dev
 
 reference: $(VENV)/.dev
 	@test -d "$$HISTO_META_DATA/pcam" || { echo 'make reference: no folder pcam in HISTO_META_DATA; set it to the folder with the real data'; exit 2; }
-	@rm -rf runs/reference
 	$(call REFERENCE,60,,weights)
 	$(call REFERENCE,60,--scratch,scratch)
 	$(call REFERENCE,$(ENSEMBLE_MINUTES),--seeds 3,ensemble)

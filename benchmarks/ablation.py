@@ -275,7 +275,7 @@ class Grow(Callback):
     def __init__(self, first, then): self.first, self.then = first, then
     def before_epoch(self):
         enlarge = next(t for t in self.dls.after_batch.fs if isinstance(t, Enlarge))
-        enlarge.size = self.first if self.epoch < self.n_epoch//2 else self.then
+        enlarge.size = self.first if self.epoch < self.n_epoch/2 else self.then
 
 
 def random_view(x):
@@ -357,11 +357,10 @@ def fit(learn, s):
 
 
 def view_probs(model, x):
-    "Probabilities of tumour in each dihedral view, (n, 8), in bfloat16 where the processor has it"
+    "Probabilities of tumour in each dihedral view, (n, 8)"
     def probs(k):
         view = dihedral(x, torch.full((len(x),), k)).contiguous(memory_format=torch.channels_last)
-        with half_precision(x.device): out = model(view)
-        return out.float().softmax(1)[:, 1]
+        return model(view).softmax(1)[:, 1]
     if is_invariant(model): return probs(0)[:, None].expand(-1, 8)
     return torch.stack([probs(k) for k in range(8)], 1)
 

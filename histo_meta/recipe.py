@@ -28,7 +28,7 @@ from .core import TrainingPrecision, augment_names, check_settings, fused_adam
 from .machine import find_precision
 from .equivariant import P4M_NETWORKS
 from .transforms import augmentations
-from .weights import DEFAULT_ARCH, find_arch, why_no_weights
+from .weights import DEFAULT_ARCH, find_arch, weights_package, why_no_weights
 
 # %% ../nbs/41_recipe.ipynb #5f14ebf7
 @dataclass(frozen=True, repr=False)
@@ -57,7 +57,7 @@ class Recipe:
 # %% ../nbs/41_recipe.ipynb #fba3fe69
 @patch
 def __repr__(self:Recipe):
-    start = 'from ImageNet weights' if self.pretrained else 'from scratch'
+    start = f'from {_place(self.arch)}' if self.pretrained else 'from scratch'
     name = f'{self.members} x {self.arch}' if self.members > 1 else self.arch
     rate = 'the rate that lr_find suggests' if self.lr is None else f'a rate of {self.lr:.1e}'
     epochs = '1 epoch' if self.epochs == 1 else f'{self.epochs} epochs'
@@ -68,6 +68,11 @@ def __repr__(self:Recipe):
     return (f'{name} {start}, {self.size}x{self.size} pixels, {epochs} at {rate}{first}, '
             f'batches of {self.bs}, label smoothing {self.smoothing:g}, dropout {self.dropout:g}'
             f'{average}, augmentation: {augment}')
+
+def _place(arch):
+    "Where the weights of a network are from"
+    package = weights_package(arch)
+    return f'the ImageNet weights of {package.replace("_", "-")}' if package else 'ImageNet weights'
 
 # %% ../nbs/41_recipe.ipynb #f49422b8
 class Stopwatch(Callback):
