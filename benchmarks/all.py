@@ -14,6 +14,7 @@ RUNS = {'Loading, on one core': [['loading.py']],
         'Cost against the number of patches': [['scaling.py']],
         'Batch transforms': [['transforms.py']],
         'Inference': [['inference.py', '--arch', arch] for arch in ARCHS],
+        'Inference with the networks of the recipe': [['chosen.py']],
         'Packing': [['packing.py']],
         'Evaluation': [['interpret.py']]}
 

@@ -18,6 +18,8 @@ import torch
 from PIL import Image
 
 from histo_meta.base import InputError
+from histo_meta.bundle import write_bundle
+from histo_meta.config import BUNDLE_FORMAT, build_model, versions
 from histo_meta.data import patch_images, patch_table
 from histo_meta.machine import compute_threads, keep_memory, process_settings, usable_cores
 from histo_meta.sample import make_sample
@@ -26,7 +28,7 @@ FLAGS = ('avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_bf16')
 RESULTS = Path(__file__).with_name('RESULTS.md')
 INTRO = """# Results of the benchmarks
 
-Ratios are medians over rounds in which the contestants take turns. Nothing has been measured on a
+Ratios are medians over rounds in which the contestants take turns. No speed has been measured on a
 GPU yet.
 """
 DRAWN = 20_000  # different synthetic patches, at most; real ones are as many
@@ -148,6 +150,16 @@ def jpeg_folder(n):
     with tempfile.TemporaryDirectory() as tmp:
         files = real_files() or drawn_files(Path(tmp)/'drawn', min(n, DRAWN))
         yield copy_files(files, Path(tmp)/'files', n)
+
+
+def new_bundle(arch, folder, size, members=1):
+    "A bundle with networks that were never trained: they take as long as others"
+    config = dict(format=BUNDLE_FORMAT, arch=arch, members=members, vocab=['normal', 'tumor'],
+                  size=size, mpp=round(.972*96/size, 6), mean=[.7, .5, .7], std=[.2, .2, .2],
+                  enhance=None, temperature=1., threshold=None, versions=versions(),
+                  precision=None, compile=None, recipe=None, images=None, split_hash=None,
+                  hash=None)
+    return write_bundle(build_model(arch, members), folder, config)
 
 
 def write_section(title, commands, texts):

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench import alone, arguments, memory_mb, start, table, take_turns
+from bench import alone, arguments, memory_mb, new_bundle, start, table, take_turns
 
-from histo_meta.bundle import Predictor, write_bundle
-from histo_meta.config import BUNDLE_FORMAT, build_model, versions
+from histo_meta.bundle import Predictor
 from histo_meta.heatmap import predict_grid
 from histo_meta.sample_slide import make_slide
 from histo_meta.slide import Slide
@@ -24,15 +23,6 @@ from histo_meta.tissue_mask import tissue_mask
 
 SIDE = 100_000  # pixels along the side of the large slide
 STRIDE = 32     # pixels from window to window
-
-
-def new_bundle(arch, folder, size):
-    "A bundle with a network that was never trained"
-    config = dict(format=BUNDLE_FORMAT, arch=arch, members=1, vocab=['normal', 'tumor'], size=size,
-                  mpp=round(.972*96/size, 6), mean=[.7, .5, .7], std=[.2, .2, .2], enhance=None,
-                  temperature=1., threshold=None, versions=versions(), precision=None,
-                  compile=None, recipe=None, images=None, split_hash=None, hash=None)
-    return write_bundle(build_model(arch), folder, config)
 
 
 def step(what, before):
