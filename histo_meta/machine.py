@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['THREADS_GIVEN', 'PRECISIONS', 'cpu_quota', 'usable_cores', 'compute_threads', 'reading_threads',
-           'default_num_workers', 'CoreUse', 'core_use', 'free_cores', 'keep_memory', 'process_settings',
+           'default_num_workers', 'CoreUse', 'core_use', 'free_cores', 'keep_memory', 'trim_memory', 'process_settings',
            'find_precision', 'check_compiler']
 
 # %% ../nbs/00b_machine.ipynb #6b1cd225
@@ -186,6 +186,11 @@ def keep_memory()->bool: # False where the C library is not glibc, or where you 
     if not hasattr(library, 'gnu_get_libc_version'): return False
     def set_option(option): return any(library.mallopt(option, size) for size in _LARGE)
     return set_option(_MMAP_THRESHOLD) and set_option(_TRIM_THRESHOLD)
+
+# %% ../nbs/00b_machine.ipynb #1457228f
+def trim_memory():
+    "Give memory that was freed, and kept by the C library, back to the system"
+    if os.name == 'posix' and hasattr(_c_library(), 'malloc_trim'): _c_library().malloc_trim(0)
 
 # %% ../nbs/00b_machine.ipynb #debe5d9b
 _SETTINGS = dict(OMP_WAIT_POLICY='passive', PYTORCH_ENABLE_MPS_FALLBACK='1')
