@@ -9,7 +9,7 @@ __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', '
            'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run', 'export_run', 'wsinfer_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
-import hashlib, math, os, shutil
+import hashlib, math, os, re, shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date
@@ -498,26 +498,66 @@ def save_run(
         return _save(learn, folder, n_boot, num_workers, progress)
 
 def _save(learn, folder, n_boot, num_workers, progress):
+    _remove_model(folder)  # of an epoch that was evaluated meanwhile
     write_training(learn, folder)
-    shutil.rmtree(folder/'checkpoint', ignore_errors=True)
+    _remove_checkpoint(folder)
     return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device),
                       learn.dls.patches.table)
 
 # %% ../nbs/65_run.ipynb #ba5f936a
+def _is_trained(folder):
+    "Is there a model, and no state of a training that could go on?"
+    return _is_bundle(Path(folder)/'bundle') and not _state_file(folder).exists()
+
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
+    if not _is_trained(folder):
+        ways = _ways_on(folder)
+        return f'the training is kept in {folder}: {ways}' if ways else None
     if (folder/'metrics.json').exists(): return None
-    if _is_bundle(folder/'bundle'):
-        return (f'trained, but not evaluated: the model is in {folder}/bundle; '
-                f'histo_evaluate {folder} evaluates it')
-    ways = _ways_on(folder)
-    return f'the training is kept in {folder}: {ways}' if ways else None
+    return (f'trained, but not evaluated: the model is in {folder}/bundle; '
+            f'histo_evaluate {folder} evaluates it')
+
+def _remove_model(folder):
+    "Remove a model and its evaluation, to write others"
+    (folder/'metrics.json').unlink(missing_ok=True)  # first: without it, nothing is evaluated
+    shutil.rmtree(folder/'bundle', ignore_errors=True)
+
+# %% ../nbs/65_run.ipynb #9a43dd1d
+_OF_CHECKPOINT = r'epoch-\d+|state\.pt|settings\.json'
+
+def _settings_file(folder): return Path(folder)/'checkpoint'/'settings.json'
+
+def _begun_with(folder):
+    "Settings and recipe that the training in a folder began with; None if there are none"
+    file = _settings_file(folder)
+    found = read_json(file) if file.exists() else None
+    if found is None or _follows(found, dict(given=dict, recipe=dict)): return found
+    raise InputError(f'{file} does not come from a training; choose another folder')
+
+def _is_ours(folder):
+    "Is the folder `checkpoint` that of a training, or empty?"
+    place = Path(folder)/'checkpoint'
+    if place.is_symlink() or not place.is_dir(): return False
+    names = [p.name for p in place.iterdir() if not p.name.startswith('.histo_meta')]
+    if not names: return True
+    with suppress(InputError):
+        return all(re.fullmatch(_OF_CHECKPOINT, n) for n in names) and bool(_begun_with(folder))
+    return False
+
+# %% ../nbs/65_run.ipynb #dc72f9c0
+def _remove_checkpoint(folder):
+    "Remove the state of a training; `state.pt` first, which says that it can go on"
+    if not _is_ours(folder): return
+    _state_file(folder).unlink(missing_ok=True)
+    for epoch in folder.glob('checkpoint/epoch-*'): shutil.rmtree(epoch, ignore_errors=True)
+    shutil.rmtree(folder/'checkpoint', ignore_errors=True)
 
 def _remove_remains(folder):
     "Remove what is left of a training that was stopped before the end of its first epoch"
     ours = {'checkpoint', 'split.csv', 'history.csv', 'training.json', 'bundle'}
     found = {p.name for p in folder.iterdir() if not p.name.startswith('.')}
-    if 'checkpoint' not in found or not found <= ours or _kept(folder): return
+    if not found <= ours or not _is_ours(folder) or _kept(folder): return
     for name in found - {'checkpoint'}: _remove(folder/name)
     _remove(folder/'checkpoint')
 
@@ -635,7 +675,7 @@ def train_run(
     began, kwargs = perf_counter(), _given(kwargs)
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
     if resume and _is_trained(out): return _evaluated(out, n_boot, num_workers, progress)
-    if not resume: _check_unfinished(out)
+    if not (resume and _settings_file(out).exists()): _check_unfinished(out)
     given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
@@ -672,8 +712,6 @@ def _check_arguments(data, split, kwargs, **numbers):
     if 'arch' in kwargs: check_arch(kwargs['arch'], kwargs.get('size', PATCH))
 
 # %% ../nbs/65_run.ipynb #568643e7
-def _settings_file(folder): return Path(folder)/'checkpoint'/'settings.json'
-
 def _describe(value):
     "A setting as JSON can hold it"
     if hasattr(value, 'tolist'): value = value.tolist()
@@ -681,13 +719,15 @@ def _describe(value):
     if value is None or isinstance(value, (bool, int, float)): return value
     return getattr(value, '__name__', str(value))
 
+_NOT_STEPS = 'cbs', 'num_workers', 'files'  # how patches are read, and who watches
+
 def given_settings(
-    kwargs:dict, # Settings by name; callbacks are left out
+    kwargs:dict, # Settings by name; those that change no step are left out
     data, # The data, a folder for example
     **others, # More settings
 )->dict: # In types that JSON has
     "All settings by which the steps of a training are decided"
-    every = {k: v for k,v in kwargs.items() if k != 'cbs'} | others
+    every = {k: v for k,v in kwargs.items() if k not in _NOT_STEPS} | others
     return {k: _describe(v) for k,v in every.items()} | dict(data=os.path.abspath(data))
 
 # %% ../nbs/65_run.ipynb #2c356120
@@ -704,8 +744,8 @@ def check_same(
 
 def _begun(folder, given):
     "The recipe of the training that was begun in a folder; None if there is none"
-    if not _settings_file(folder).exists(): return None
-    before = read_json(_settings_file(folder))
+    before = _begun_with(folder)
+    if before is None: return None
     check_same(folder, before['given'], given)
     return Recipe(**before['recipe'])
 
@@ -719,10 +759,10 @@ def _checkpoints(folder, given, recipe, progress):
         return Checkpoints(file)
     found = Checkpoints.read(file)
     epoch, batches = found.state['epoch'] + 1, found.state['batches']
-    if progress: say(f'going on in epoch {epoch}, after {batches:,} of its mini-batches')
+    where = (f'in epoch {epoch}, after {batches:,} of its mini-batches' if epoch <= recipe.epochs
+             else 'after the last epoch')
+    if progress: say(f'going on {where}')
     return found
-
-def _is_trained(folder): return _is_bundle(Path(folder)/'bundle')
 
 def _evaluated(folder, *args):
     "A run whose training is finished; it is evaluated if it was not"
@@ -920,25 +960,26 @@ def _as_runs(runs):
 
 # %% ../nbs/65_run.ipynb #458e2e6e
 def _promote(folder):
-    "Make the last epoch of an unfinished training the bundle of its run"
+    "Make the last epoch of an unfinished training the model of its run"
     last = _last_epoch(folder)
-    if last is None or _is_bundle(folder/'bundle'): return
+    if last is None or _is_trained(folder): return
     place, epoch = last
     info, lr_curve = _training(place)
     note = f'the training was interrupted: {_so_far(place, epoch)}'
     info = replace(info, notes=[*info.notes, note])
+    _remove_model(folder)  # of an earlier epoch, or what a killed process has left
     write_json(folder/'training.json', dict(info=asdict(info), lr_curve=lr_curve))
     write_text(folder/'history.csv', (place/'history.csv').read_text())
-    shutil.rmtree(folder/'bundle', ignore_errors=True)  # what a killed process has left
-    (place/'bundle').rename(folder/'bundle')
+    with atomic_path(folder/'bundle') as part: shutil.copytree(place/'bundle', part)
 
 def _finish(run, n_boot, num_workers, progress):
+    "Evaluate a run on its held-out patches; if its training was stopped, it can still go on"
     folder = run.folder if isinstance(run, Run) else Path(run)
     if not folder.is_dir(): raise InputError(f'{folder}: no such folder; check the spelling')
     with claim_folder(folder, new=False):
         _promote(folder)
-        shutil.rmtree(folder/'checkpoint', ignore_errors=True)
         run = Run(folder)
+        if not _state_file(folder).exists(): _remove_checkpoint(folder)
         if not run.evaluated: return finish_run(run, n_boot, num_workers, progress)
     raise InputError(f'{folder} is evaluated already: {run.report}; name other data to evaluate it '
                      'on')
