@@ -230,8 +230,12 @@ def StoredSplitter(
     "The split that a file says of the same patches"
     stored = read_rows(file, ['id', 'split', 'pixel_hash'], strip=False)
     side = given_split(stored)
+    if not (side == 'valid').any():
+        raise InputError(f'{file} holds no patch out, like that of a cross-validation; choose '
+                         'another split')
     def _inner(table):
         rows = _find_rows(stored, table, file)
+        _compare_labels(stored, table.iloc[rows], file)
         return tuple(rows[side == name].tolist() for name in ('train', 'valid'))
     return without_test(_inner)
 
@@ -248,6 +252,17 @@ def _find_rows(stored, table, file):
     raise InputError(f'{_patches(len(lost))} of {file} cannot be found in the data, such as '
                      f'{lost.iloc[0]} ({changed:,} of them were changed); choose the data that it '
                      'was made from, or another split')
+
+# %% ../nbs/28_splits.ipynb #3c88c66f
+def _compare_labels(stored, table, file):
+    "Raise an `InputError` if patches have another label than in a stored split"
+    if 'label' not in stored or 'label' not in table: return
+    differs = stored.label.to_numpy() != table.label.to_numpy()
+    changed = differs & stored.label.isin(VOCAB).to_numpy()
+    if not changed.any(): return
+    raise InputError(f'{_patches(int(changed.sum()))} of {file} had another label when it was '
+                     f'made, such as {stored.id[changed].iloc[0]}; choose the data that it was '
+                     'made from, or another split')
 
 # %% ../nbs/28_splits.ipynb #e9a98c24
 def auto_split(
