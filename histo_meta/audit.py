@@ -220,7 +220,13 @@ def _conflicts(t):
                       'have different labels: some of these are wrong; look at them, and correct '
                       'the labels', odd.index, 'labelled ' + odd.label, odd.copies)
 
+# %% ../nbs/66_audit.ipynb #39b0cfc0
+def _with_rest(t):
+    "The table, in which patches without a split are a split of their own, if others have one"
+    return t if t.split.isna().all() else t.assign(split=t.split.fillna('no split'))
+
 def _leaks(t):
+    t = _with_rest(t)
     odd = _by_group(_several(t, 'copies', 'split'), 'copies', 'split')
     if len(odd):
         yield finding('copies across splits', 'error', f'{_patches(len(odd))} with a copy in '
@@ -261,8 +267,8 @@ def _proportion(labels):
     return f'{len(labels) - tumor:,} normal and {tumor:,} tumor ({tumor/len(labels):.0%})'
 
 def _classes(t):
-    known = t[t.label.notna()]
-    parts = {split: known.label[known.split == split] for split in SPLITS}
+    known = _with_rest(t)[t.label.notna()]
+    parts = {split: known.label[known.split == split] for split in [*SPLITS, 'no split']}
     words = [f'{split} {_proportion(part)}' for split, part in parts.items() if len(part)]
     if known.label.nunique() == 1:
         only = known.label.iloc[0]
@@ -335,7 +341,7 @@ def _doubted(t):
     if known.label.nunique() < 2: return
     y = (known.label == 'tumor').to_numpy(int)
     doubts = label_doubts(y, known.prob)
-    rows = known.assign(doubt=-doubts.confidence)[doubts.wrong].sort_values('doubt')[::-1]
+    rows = known.assign(belief=doubts.confidence)[doubts.wrong].sort_values('belief')
     auc = roc_auc_score(y, known.prob)
     judge = ', a poor judge' if auc < .75 else ''
     words = [f'labelled {r.label}, probability of tumor {r.prob:.3f}' for r in rows.itertuples()]
@@ -445,9 +451,9 @@ def _is_conflict(t): return t.index.isin(_several(t, 'copies', 'label').index)
 
 def _is_elsewhere(t):
     "Has a copy in a split that is to be kept rather than this one?"
-    rank = t.split.map(_KEEP)
+    rank = t.split.map(_KEEP).fillna(len(_KEEP))
     best = rank.groupby(t.copies).transform('min')
-    return (t.copies > 0) & rank.notna() & (rank > best)
+    return (t.copies > 0) & (rank > best)
 
 def _is_repeated(t): return (t.exact > 0) & t.exact.duplicated()
 
@@ -658,7 +664,7 @@ def write_audit(
     if fix is not None: check_absent(_check_csv(fix))
     with atomic_path(out, new=True) as part:
         found = audit(data, **kwargs)
-        fixed = None if fix is None else fix_table(found)
         part.write_text(audit_html(found), encoding='utf-8')
-        if fixed: write_table(fix, fixed.table)
+    fixed = None if fix is None else fix_table(found)
+    if fixed: write_table(fix, fixed.table)
     return found, fixed
