@@ -82,15 +82,22 @@ def _last_epoch(folder):
 
 def _state_file(folder): return Path(folder)/'checkpoint'/'state.pt'
 
+# %% ../nbs/65_run.ipynb #658162f5
+def _are_folds(folder): return (Path(folder)/'folds'/'settings.json').exists()
+
+def _can_go_on(folder):
+    "Is there a training, or a cross-validation, that was stopped?"
+    joined = (Path(folder)/'metrics.json').exists()  # it is written when all folds are joined
+    return _state_file(folder).exists() or _are_folds(folder) and not joined
+
 def _advice(folder):
-    if _last_epoch(folder) or _state_file(folder).exists():
-        return 'its training was not finished: ' + _ways_on(folder)
+    ways = _ways_on(folder)
+    if ways: return f'its training was not finished: {ways}'
     return 'give a folder that histo_train wrote'
 
 def _ways_on(folder):
-    "What can be done with a training that was stopped"
-    again = 'the same command with --resume (resume=True) goes on'
-    if not _state_file(folder).exists(): again = None
+    "What can be done with a training that was stopped; '' if there is none"
+    again = 'the same command with --resume (resume=True) goes on' if _can_go_on(folder) else None
     last = _last_epoch(folder)
     evaluate = last and f'histo_evaluate {folder} evaluates the model of epoch {last[1]}'
     return ', and '.join(way for way in (again, evaluate) if way)
@@ -375,6 +382,7 @@ def write_training(
     learn:Learner, # With the `DataLoaders` of `patch_dls`
     folder, # Folder of the run, which exists; split.csv is written there
     place=None, # Folder for history.csv, training.json and the bundle; `folder` by default
+    given:dict=None, # From `given_settings`, to compare with if the same command is given again
 ):
     "Write what a training has produced; the bundle is written last"
     _check_held_out(learn)
@@ -387,7 +395,7 @@ def write_training(
     place.mkdir(parents=True, exist_ok=True)
     if not _is_bundle(place/'bundle'): shutil.rmtree(place/'bundle', ignore_errors=True)
     write_csv(place/'history.csv', log.history)
-    write_json(place/'training.json', dict(info=asdict(info), lr_curve=log.lr_curve))
+    write_json(place/'training.json', dict(info=asdict(info), lr_curve=log.lr_curve, given=given))
     save_bundle(learn, place/'bundle', split_hash=split_hash)
 
 # %% ../nbs/65_run.ipynb #9be19ff0
@@ -497,17 +505,17 @@ def save_run(
     with claim_folder(folder) as folder, _note_kept(folder):
         return _save(learn, folder, n_boot, num_workers, progress)
 
-def _save(learn, folder, n_boot, num_workers, progress):
+def _save(learn, folder, n_boot, num_workers, progress, given=None):
     _remove_model(folder)  # of an epoch that was evaluated meanwhile
-    write_training(learn, folder)
+    write_training(learn, folder, given=given)
     _remove_checkpoint(folder)
     return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device),
                       learn.dls.patches.table)
 
 # %% ../nbs/65_run.ipynb #ba5f936a
 def _is_trained(folder):
-    "Is there a model, and no state of a training that could go on?"
-    return _is_bundle(Path(folder)/'bundle') and not _state_file(folder).exists()
+    "Is there a model, and no training that could go on?"
+    return _is_bundle(Path(folder)/'bundle') and not _can_go_on(folder)
 
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
@@ -570,8 +578,8 @@ def _note_kept(folder):
     try: yield
     except BaseException as e:
         kept = _kept(folder)
-        if kept: e.add_note(kept)
-        else:
+        if kept and not hasattr(e, '__notes__'): e.add_note(kept)  # of a fold, it is there already
+        elif not kept:
             with suppress(OSError): _remove_remains(folder)
         raise
 
@@ -674,9 +682,9 @@ def train_run(
     "Train on a data set, evaluate on the held-out patches, and write the run"
     began, kwargs = perf_counter(), _given(kwargs)
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
-    if resume and _is_trained(out): return _evaluated(out, n_boot, num_workers, progress)
-    if not (resume and _settings_file(out).exists()): _check_unfinished(out)
     given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
+    if resume and _is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
+    if not (resume and _settings_file(out).exists()): _check_unfinished(out)
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
     found = drop_unlabelled_test(find_patches(data))
@@ -693,7 +701,7 @@ def train_run(
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
                               minutes=_training_minutes(minutes, began, report),
                               checkpoints=checkpoints, **settings)
-        return _save(learn, out, n_boot, num_workers, progress)
+        return _save(learn, out, n_boot, num_workers, progress, given)
 
 # %% ../nbs/65_run.ipynb #283628bc
 def _read(found, keep, skip, size, progress):
@@ -764,9 +772,10 @@ def _checkpoints(folder, given, recipe, progress):
     if progress: say(f'going on {where}')
     return found
 
-def _evaluated(folder, *args):
+def _evaluated(folder, given, *args):
     "A run whose training is finished; it is evaluated if it was not"
-    run = Run(folder)
+    run, before = Run(folder), read_json(Path(folder)/'training.json', 2**27).get('given')
+    if before: check_same(folder, before, given)
     if not run.evaluated: return _finish(run, *args)
     say(f'{folder} is finished already, and stays as it is')
     return run
@@ -979,6 +988,7 @@ def _finish(run, n_boot, num_workers, progress):
     with claim_folder(folder, new=False):
         _promote(folder)
         run = Run(folder)
+        if _are_folds(folder) and not run.evaluated: raise InputError(_kept(folder))
         if not _state_file(folder).exists(): _remove_checkpoint(folder)
         if not run.evaluated: return finish_run(run, n_boot, num_workers, progress)
     raise InputError(f'{folder} is evaluated already: {run.report}; name other data to evaluate it '
