@@ -239,6 +239,7 @@ def StoredSplitter(
         return tuple(rows[side == name].tolist() for name in ('train', 'valid'))
     return without_test(_inner)
 
+# %% ../nbs/28_splits.ipynb #3c88c66f
 def _find_rows(stored, table, file):
     "The position of each stored patch in a table"
     hashes = table.pixel_hash if has_hashes(table) else scan_patches(table).pixel_hash
@@ -253,7 +254,6 @@ def _find_rows(stored, table, file):
                      f'{lost.iloc[0]} ({changed:,} of them were changed); choose the data that it '
                      'was made from, or another split')
 
-# %% ../nbs/28_splits.ipynb #3c88c66f
 def _compare_labels(stored, table, file):
     "Raise an `InputError` if patches have another label than in a stored split"
     if 'label' not in stored or 'label' not in table: return
