@@ -70,7 +70,7 @@ def _units(data, folds, progress):
     slides = table.slide[given_split(table) != 'test']
     if slides.notna().all() and slides.nunique() >= 2*folds: return 'slide'
     if progress: say(f'there are fewer than {2*folds} known slides, so the folds are made of '
-                     'patches: those of one slide are in several folds, and the score is optimistic')
+                     'patches: those of one slide are in several folds, and scores optimistic')
     return 'random'
 
 def _left(minutes, began, fold, folds):
