@@ -269,14 +269,23 @@ def _proportion(labels):
 def _classes(t):
     known = _with_rest(t)[t.label.notna()]
     parts = {split: known.label[known.split == split] for split in [*SPLITS, 'no split']}
-    words = [f'{split} {_proportion(part)}' for split, part in parts.items() if len(part)]
+    parts = {split: part for split, part in parts.items() if len(part)}
+    words = '; '.join(f'{split} {_proportion(part)}' for split, part in parts.items())
     if known.label.nunique() == 1:
         only = known.label.iloc[0]
         yield finding('one class', 'error', f'all {_patches(len(known))} are {only}: add patches '
                       'of the other class', count=len(known))
     elif len(known):
-        words = '; '.join(words) or _proportion(known.label)
-        yield finding('classes', 'note', f'labels: {words}', count=len(known))
+        yield finding('classes', 'note', f'labels: {words or _proportion(known.label)}',
+                      count=len(known))
+        if {'train', 'valid'} <= set(parts): yield from _one_class(parts)
+
+def _one_class(parts):
+    for split, part in parts.items():
+        if split in ('train', 'valid') and part.nunique() == 1:
+            yield finding('one class in a split', 'error', f'all {_patches(len(part))} of the '
+                          f'split {split} are {part.iloc[0]}: a training stops there; add '
+                          'patches of the other class', part.index)
 
 AUDIT_CHECKS += [_classes]
 
