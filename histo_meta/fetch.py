@@ -299,6 +299,8 @@ def _from_kaggle(folder, progress):
 # %% ../nbs/22_fetch.ipynb #2221e0b3
 _SOURCES = dict(pcam=(_PCAM_URL, PCAM_DOWNLOADS), mnist=(_MNIST_URL, MNIST_DOWNLOADS))
 
+_THERE = 'all files are there, nothing to download; what is in them was not checked'
+
 def _is_complete(dest, names):
     "Are all files there, and no leftovers of a process that was killed at the very end?"
     return all((dest/name).exists() for name in names) and not (dest/_UNFINISHED).exists()
@@ -324,6 +326,6 @@ def fetch_data(
     names, fetch = _plan(name, url, files)
     dest = Path(dest)
     with as_input_error(dest): complete = _is_complete(dest, names)
-    if complete: say(f'{dest}: everything is there, nothing to download')
+    if complete: say(f'{dest}: {_THERE}')
     else: fetch(dest, progress)
     return dest
