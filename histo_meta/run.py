@@ -687,7 +687,7 @@ def train_run(
     if not (resume and _settings_file(out).exists()): _check_unfinished(out)
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
-    found = drop_unlabelled_test(find_patches(data))
+    found = _find(data, split, kwargs)
     recipe = begun or _find_recipe(recipe, found, minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
     _check_network(recipe)
@@ -718,6 +718,14 @@ def _check_arguments(data, split, kwargs, **numbers):
     check_settings(**kwargs, **numbers)
     if 'augment' in kwargs: augmentations(kwargs['augment'])
     if 'arch' in kwargs: check_arch(kwargs['arch'], kwargs.get('size', PATCH))
+
+def _find(data, split, kwargs):
+    "The patches to train on; an `InputError` if `valid_pct` has no effect on them"
+    found = drop_unlabelled_test(find_patches(data))
+    own = split == 'auto' and 'valid_pct' in kwargs and auto_split(found.table) == 'folder'
+    if not own: return found
+    raise InputError(f'{data} is divided into train and valid already, so --valid (valid_pct) has '
+                     'no effect; leave it out, or choose --split slide or random (split)')
 
 # %% ../nbs/65_run.ipynb #568643e7
 def _describe(value):
