@@ -115,7 +115,7 @@ def _labels_and_slides(t):
     bare = t.index[t.label.isna() & (t.split != 'test')]
     if t.label.isna().all(): yield finding('labels', 'note', 'no patch has a label', count=len(t))
     elif len(bare):
-        yield finding('no label', 'warning', f'{_patches(len(bare))} without a label: nothing '
+        yield finding('no label', 'error', f'{_patches(len(bare))} without a label: nothing '
                       'can be learned there; add the labels, or remove the images', bare)
     bare = t.index[t.slide.isna()]
     if len(bare) and len(bare) < len(t):
@@ -422,6 +422,10 @@ def _check_doubts(table, labels, run):
     from histo_meta.run import Run
     return run if isinstance(run, Run) else Run(run)
 
+def _left_out(f):
+    "A finding in a Kaggle folder: a training leaves images out that are not in the label file"
+    return f._replace(severity='warning') if f.kind == 'no label' else f
+
 def _probs(t, run, threads, progress):
     "Probabilities of the patches that can be read and have a label; NaN for others"
     rows = t.index[t.problem.isna() & t.label.notna()]
@@ -444,6 +448,7 @@ def audit(
     t = scanned_table(patches.table, threads, progress)
     if labels or run is not None: t['prob'] = _probs(t, run, threads, progress)
     found = [f for check in AUDIT_CHECKS for f in check(t)]
+    if patches.layout == 'Kaggle folder': found = [_left_out(f) for f in found]
     found += [finding('folder', 'note', note, count=0) for note in patches.notes]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
     return Audit(t, found, patches.source, patches.layout)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 # %% ../nbs/65a_crossval.ipynb #434ddd74
-from .base import check_number, say
+from .base import InputError, check_number, say
 from .bundle import load_bundle, write_bundle
 from .data import find_patches
 from .ensemble import Ensemble
@@ -27,7 +27,7 @@ from .metrics import apply_temperature, operating_point
 from .report import model_card, report_data, score_arrays
 from .run import Run, check_same, given_settings, predictions_hash, split_csv
 from .run import train_run, write_csv, write_evaluation
-from .run import _check_unfinished, _note_kept
+from .run import _check_unfinished, _is_trained, _note_kept
 from .splits import FoldSplitter, given_split
 
 # %% ../nbs/65a_crossval.ipynb #c0bdc522
@@ -49,16 +49,16 @@ def cross_validate(
     begun = resume and _is_begun(out, given)
     if begun and (Path(out)/'metrics.json').exists(): return _finished(out)
     if not begun: _check_unfinished(out)
-    began, by, runs = perf_counter(), _units(data, folds, progress), []
+    began, by, runs = perf_counter() - _spent(out), _units(data, folds, progress), []
     with claim_folder(out, new=not begun) as out, _note_kept(out):
         if not begun: _note_settings(out/'folds', given)
         with _nothing_left(out/'folds'):
             for fold in range(1, folds + 1):
                 if progress: say(f'fold {fold} of {folds}')
-                splitter = FoldSplitter(fold, folds, seed, by)
-                left = _left(minutes, began, fold, folds)
-                runs.append(train_run(data, out/'folds'/f'{fold}', splitter, recipe=recipe,
-                                      minutes=left, seed=seed, resume=resume, progress=progress,
+                place, splitter = out/'folds'/f'{fold}', FoldSplitter(fold, folds, seed, by)
+                left = None if _is_trained(place) else _left(minutes, began, fold, folds)
+                runs.append(train_run(data, place, splitter, recipe=recipe, minutes=left,
+                                      seed=seed, resume=resume, progress=progress,
                                       n_boot=n_boot, **kwargs))
                 recipe = runs[0]
         return _join(out, runs, seed, n_boot)
@@ -73,10 +73,18 @@ def _units(data, folds, progress):
                      'patches: those of one slide are in several folds, and scores optimistic')
     return 'random'
 
+def _spent(out):
+    "Seconds for which the finished folds of a cross-validation were trained, if it goes on"
+    done = [path.parent for path in Path(out).glob('folds/*/metrics.json')]
+    return sum(Run(place).info.model['seconds'] for place in done if _is_trained(place))
+
 def _left(minutes, began, fold, folds):
     "The time for one fold: an equal part of what is left"
     if minutes is None: return None
-    return (minutes - (perf_counter() - began)/60)/(folds - fold + 1)
+    left = minutes - (perf_counter() - began)/60
+    if left > 0: return left/(folds - fold + 1)
+    raise InputError(f'--minutes is {minutes:g}, and they are over before fold {fold} begins; '
+                     'give more, and --resume (resume=True) to go on')
 
 # %% ../nbs/65a_crossval.ipynb #b8fe587a
 @contextmanager
