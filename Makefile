@@ -2,6 +2,7 @@
 # make test   the notebooks as a test suite
 # make check  is everything in step: notebooks, package, README, imports, docs
 # make real   the tests that need real data, below $HISTO_META_DATA
+# make slow  the cells marked #| slow: kills at many moments, full disks; some need root, and all of it hours
 # make fuzz   mutated files for every reader, FUZZ_SECONDS each (60 by default)
 # make reference  trainings on real patches: from ImageNet weights and from scratch in an hour each, and an ensemble
 # make compat the built package with the newest versions of what it requires; PYTHON=python3.13 chooses the Python
@@ -20,7 +21,7 @@ ENSEMBLE_MINUTES ?= 180
 # finished stays, and what was stopped goes on.
 REFERENCE = $(RUN) sh -c 'histo_train "$$HISTO_META_DATA/pcam/train" --valid 0.05 --minutes $(1) $(2) --out runs/reference/$(3) --resume && { test -d runs/reference/$(3)/evaluations/valid || histo_evaluate runs/reference/$(3) "$$HISTO_META_DATA/pcam/valid" --tta; }'
 
-.PHONY: demo test check real reference fuzz compat bench docs refresh clean
+.PHONY: demo test check real slow reference fuzz compat bench docs refresh clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +54,9 @@ reference: $(VENV)/.dev
 	$(call REFERENCE,60,,weights)
 	$(call REFERENCE,60,--scratch,scratch)
 	$(call REFERENCE,$(ENSEMBLE_MINUTES),--seeds 3,ensemble)
+
+slow: $(VENV)/.dev
+	grep -rl --include='*.ipynb' '#| slow' nbs | sort | $(RUN) xargs -I NB sh -c 'OMP_NUM_THREADS=1 nbdev_test --path NB --flags slow && echo NB'
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'

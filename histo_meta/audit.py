@@ -115,7 +115,7 @@ def _labels_and_slides(t):
     bare = t.index[t.label.isna() & (t.split != 'test')]
     if t.label.isna().all(): yield finding('labels', 'note', 'no patch has a label', count=len(t))
     elif len(bare):
-        yield finding('no label', 'warning', f'{_patches(len(bare))} without a label: nothing '
+        yield finding('no label', 'error', f'{_patches(len(bare))} without a label: nothing '
                       'can be learned there; add the labels, or remove the images', bare)
     bare = t.index[t.slide.isna()]
     if len(bare) and len(bare) < len(t):
@@ -220,7 +220,13 @@ def _conflicts(t):
                       'have different labels: some of these are wrong; look at them, and correct '
                       'the labels', odd.index, 'labelled ' + odd.label, odd.copies)
 
+# %% ../nbs/66_audit.ipynb #39b0cfc0
+def _with_rest(t):
+    "The table, in which patches without a split are a split of their own, if others have one"
+    return t if t.split.isna().all() else t.assign(split=t.split.fillna('no split'))
+
 def _leaks(t):
+    t = _with_rest(t)
     odd = _by_group(_several(t, 'copies', 'split'), 'copies', 'split')
     if len(odd):
         yield finding('copies across splits', 'error', f'{_patches(len(odd))} with a copy in '
@@ -261,16 +267,25 @@ def _proportion(labels):
     return f'{len(labels) - tumor:,} normal and {tumor:,} tumor ({tumor/len(labels):.0%})'
 
 def _classes(t):
-    known = t[t.label.notna()]
-    parts = {split: known.label[known.split == split] for split in SPLITS}
-    words = [f'{split} {_proportion(part)}' for split, part in parts.items() if len(part)]
+    known = _with_rest(t)[t.label.notna()]
+    parts = {split: known.label[known.split == split] for split in [*SPLITS, 'no split']}
+    parts = {split: part for split, part in parts.items() if len(part)}
+    words = '; '.join(f'{split} {_proportion(part)}' for split, part in parts.items())
     if known.label.nunique() == 1:
         only = known.label.iloc[0]
         yield finding('one class', 'error', f'all {_patches(len(known))} are {only}: add patches '
                       'of the other class', count=len(known))
     elif len(known):
-        words = '; '.join(words) or _proportion(known.label)
-        yield finding('classes', 'note', f'labels: {words}', count=len(known))
+        yield finding('classes', 'note', f'labels: {words or _proportion(known.label)}',
+                      count=len(known))
+        if {'train', 'valid'} <= set(parts): yield from _one_class(parts)
+
+def _one_class(parts):
+    for split, part in parts.items():
+        if split in ('train', 'valid') and part.nunique() == 1:
+            yield finding('one class in a split', 'error', f'all {_patches(len(part))} of the '
+                          f'split {split} are {part.iloc[0]}: a training stops there; add '
+                          'patches of the other class', part.index)
 
 AUDIT_CHECKS += [_classes]
 
@@ -335,7 +350,7 @@ def _doubted(t):
     if known.label.nunique() < 2: return
     y = (known.label == 'tumor').to_numpy(int)
     doubts = label_doubts(y, known.prob)
-    rows = known.assign(doubt=-doubts.confidence)[doubts.wrong].sort_values('doubt')[::-1]
+    rows = known.assign(belief=doubts.confidence)[doubts.wrong].sort_values('belief')
     auc = roc_auc_score(y, known.prob)
     judge = ', a poor judge' if auc < .75 else ''
     words = [f'labelled {r.label}, probability of tumor {r.prob:.3f}' for r in rows.itertuples()]
@@ -407,6 +422,10 @@ def _check_doubts(table, labels, run):
     from histo_meta.run import Run
     return run if isinstance(run, Run) else Run(run)
 
+def _left_out(f):
+    "A finding in a Kaggle folder: a training leaves images out that are not in the label file"
+    return f._replace(severity='warning') if f.kind == 'no label' else f
+
 def _probs(t, run, threads, progress):
     "Probabilities of the patches that can be read and have a label; NaN for others"
     rows = t.index[t.problem.isna() & t.label.notna()]
@@ -429,6 +448,7 @@ def audit(
     t = scanned_table(patches.table, threads, progress)
     if labels or run is not None: t['prob'] = _probs(t, run, threads, progress)
     found = [f for check in AUDIT_CHECKS for f in check(t)]
+    if patches.layout == 'Kaggle folder': found = [_left_out(f) for f in found]
     found += [finding('folder', 'note', note, count=0) for note in patches.notes]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))
     return Audit(t, found, patches.source, patches.layout)
@@ -445,9 +465,9 @@ def _is_conflict(t): return t.index.isin(_several(t, 'copies', 'label').index)
 
 def _is_elsewhere(t):
     "Has a copy in a split that is to be kept rather than this one?"
-    rank = t.split.map(_KEEP)
+    rank = t.split.map(_KEEP).fillna(len(_KEEP))
     best = rank.groupby(t.copies).transform('min')
-    return (t.copies > 0) & rank.notna() & (rank > best)
+    return (t.copies > 0) & (rank > best)
 
 def _is_repeated(t): return (t.exact > 0) & t.exact.duplicated()
 
@@ -658,7 +678,7 @@ def write_audit(
     if fix is not None: check_absent(_check_csv(fix))
     with atomic_path(out, new=True) as part:
         found = audit(data, **kwargs)
-        fixed = None if fix is None else fix_table(found)
         part.write_text(audit_html(found), encoding='utf-8')
-        if fixed: write_table(fix, fixed.table)
+    fixed = None if fix is None else fix_table(found)
+    if fixed: write_table(fix, fixed.table)
     return found, fixed

@@ -188,9 +188,17 @@ def watch(self:Checkpoints,
     if self.state: learn._do_fit = partial(_fit_from, learn, self.state['epoch'])
     try:
         with learn.added_cbs(self): yield
+        if self.state: self._end(learn)
     finally:
         vars(learn).pop('_do_fit', None)
         self.signals.release()
+
+@patch
+def _end(self:Checkpoints, learn):
+    "Leave all generators as a training that ran no more epochs would have left them"
+    state, self.state = self.state, None
+    learn.dls.train.rng.setstate(state['shuffle'])
+    _set_random_states(state['random'])
 
 # %% ../nbs/29c_checkpoint.ipynb #d3ecc14b
 @patch(cls_method=True)

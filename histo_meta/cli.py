@@ -135,7 +135,8 @@ def histo_train(
         _refuse(dict(split=split != 'auto', valid=valid),
                 'has no effect with --folds, which divides the patches itself')
     elif split not in ('auto', 'random', 'slide'):
-        _refuse(dict(valid=valid), f'has no effect with --split {split}, which says it patch by patch')
+        _refuse(dict(valid=valid),
+                f'has no effect with --split {split}, which says it patch by patch')
     from histo_meta.core import shared_cores
     from histo_meta.crossval import cross_validate
     from histo_meta.run import run_summary, train_run

@@ -650,7 +650,7 @@ def train_learner(
     with no_random(seed), worker_errors():
         dls = patch_dls(source, seed=seed, bs=bs, stats=stats, augment=augment, **kwargs)
         if members == 1: return train(1)
-        return _train_members(train, members, seed, log, _networks(learner, finished))
+        return _train_members(train, learner, members, seed, log, finished)
 
 # %% ../nbs/30_core.ipynb #0af56182
 class _TimeIsOver(InputError): pass
@@ -691,10 +691,10 @@ def _networks(learner, weights):
     return networks
 
 # %% ../nbs/30_core.ipynb #44b88cb0
-def _train_members(train, members, seed, log, finished):
+def _train_members(train, learner, members, seed, log, weights):
     "Train one network after the other, each with a seed of its own, and make them one"
-    log.finished = finished
-    for k in range(len(finished), members):
+    log.finished, learn = _networks(learner, weights), None
+    for k in range(len(weights), members):
         if k: set_seed(seed + k)
         try: learn = train(1/(members - k))
         except _TimeIsOver:
@@ -702,6 +702,7 @@ def _train_members(train, members, seed, log, finished):
             warnings.warn(f'the time was enough for {k} of {members} networks', stacklevel=4)
             break
         log.finished.append(learn.model)
-    if len(log.finished) > 1: learn.model = Ensemble(log.finished)
+    learn, networks = learn or learner(), log.finished
+    learn.model = Ensemble(networks) if len(networks) > 1 else networks[0]
     log.finished = None
     return learn

@@ -27,6 +27,7 @@ from .metrics import apply_temperature, operating_point
 from .report import model_card, report_data, score_arrays
 from .run import Run, check_same, given_settings, predictions_hash, split_csv
 from .run import train_run, write_csv, write_evaluation
+from .run import _check_unfinished, _is_trained, _note_kept
 from .splits import FoldSplitter, given_split
 
 # %% ../nbs/65a_crossval.ipynb #c0bdc522
@@ -44,49 +45,69 @@ def cross_validate(
 )->Run: # Its predictions come from the folds, its model is the ensemble of the networks
     "Train once for each fold, and evaluate all patches, each with a network that did not see it"
     check_number('folds (--folds)', folds, 2, 20//(kwargs.get('members') or 1))
-    if resume and (Path(out)/'metrics.json').exists(): return Run(out)
-    began, by = perf_counter(), _units(data, folds)
-    with claim_folder(out, new=not (resume and (Path(out)/'folds').is_dir())) as out:
-        _note_settings(out/'folds', given_settings(kwargs, data, folds=folds, seed=seed,
-                                                   recipe=recipe))
-        runs = []
+    given = given_settings(kwargs, data, folds=folds, seed=seed, recipe=recipe)
+    begun = resume and _is_begun(out, given)
+    if begun and (Path(out)/'metrics.json').exists(): return _finished(out)
+    if not begun: _check_unfinished(out)
+    began, by, runs = perf_counter() - _spent(out), _units(data, folds, progress), []
+    with claim_folder(out, new=not begun) as out, _note_kept(out):
+        if not begun: _note_settings(out/'folds', given)
         with _nothing_left(out/'folds'):
             for fold in range(1, folds + 1):
                 if progress: say(f'fold {fold} of {folds}')
-                splitter = FoldSplitter(fold, folds, seed, by)
-                left = _left(minutes, began, fold, folds)
-                runs.append(train_run(data, out/'folds'/f'{fold}', splitter, recipe=recipe,
-                                      minutes=left, seed=seed, resume=resume, progress=progress,
+                place, splitter = out/'folds'/f'{fold}', FoldSplitter(fold, folds, seed, by)
+                left = None if _is_trained(place) else _left(minutes, began, fold, folds)
+                runs.append(train_run(data, place, splitter, recipe=recipe, minutes=left,
+                                      seed=seed, resume=resume, progress=progress,
                                       n_boot=n_boot, **kwargs))
                 recipe = runs[0]
         return _join(out, runs, seed, n_boot)
 
 # %% ../nbs/65a_crossval.ipynb #bb423d7c
-def _units(data, folds):
+def _units(data, folds, progress):
     "Are the folds made of slides? 'slide' if there are two for each fold, else 'random'"
     table = find_patches(data).table
     slides = table.slide[given_split(table) != 'test']
-    return 'slide' if slides.notna().all() and slides.nunique() >= 2*folds else 'random'
+    if slides.notna().all() and slides.nunique() >= 2*folds: return 'slide'
+    if progress: say(f'there are fewer than {2*folds} known slides, so the folds are made of '
+                     'patches: those of one slide are in several folds, and scores optimistic')
+    return 'random'
+
+def _spent(out):
+    "Seconds for which the finished folds of a cross-validation were trained, if it goes on"
+    done = [path.parent for path in Path(out).glob('folds/*/metrics.json')]
+    return sum(Run(place).info.model['seconds'] for place in done if _is_trained(place))
 
 def _left(minutes, began, fold, folds):
     "The time for one fold: an equal part of what is left"
     if minutes is None: return None
-    return (minutes - (perf_counter() - began)/60)/(folds - fold + 1)
+    left = minutes - (perf_counter() - began)/60
+    if left > 0: return left/(folds - fold + 1)
+    raise InputError(f'--minutes is {minutes:g}, and they are over before fold {fold} begins; '
+                     'give more, and --resume (resume=True) to go on')
 
+# %% ../nbs/65a_crossval.ipynb #b8fe587a
 @contextmanager
 def _nothing_left(folder):
-    "If the first training is refused, remove the settings that were noted"
+    "If nothing of the first training is kept, remove the settings that were noted"
     try: yield
-    except InputError:
+    except BaseException:
         if [path.name for path in folder.iterdir()] == ['settings.json']: shutil.rmtree(folder)
         raise
 
 def _note_settings(folder, given):
-    "Write down the settings of a cross-validation; if it goes on, they must be the same"
     folder.mkdir(exist_ok=True)
-    file = folder/'settings.json'
-    if file.exists(): check_same(folder.parent, read_json(file), given)
-    else: write_json(file, given)
+    write_json(folder/'settings.json', given)
+
+def _is_begun(out, given):
+    "Was a cross-validation begun in a folder? It must go on with the same settings"
+    file = Path(out)/'folds'/'settings.json'
+    if file.exists(): check_same(out, read_json(file), given)
+    return file.exists()
+
+def _finished(out):
+    say(f'{out} is finished already, and stays as it is')
+    return Run(out)
 
 # %% ../nbs/65a_crossval.ipynb #c1c64636
 def _pooled(runs):

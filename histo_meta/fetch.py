@@ -17,7 +17,7 @@ import requests
 from fastcore.xtras import modified_env
 
 from .base import InputError, as_input_error, one_line, progress_bar, say
-from .files import claim_folder
+from .files import claim_folder, move_synced
 
 # %% ../nbs/22_fetch.ipynb #fff52458
 class RemoteFile(NamedTuple):
@@ -217,14 +217,14 @@ def _fetch_file(url, file, folder, dest, progress):
         _download(url, part, file, progress)
         if progress: say(f'checking {file.name}')
         _check_md5(part, file, url)
-        os.replace(part, arrived)
+        move_synced(part, arrived)
     if file.local != file.name:
         if progress: say(f'unpacking {file.name}')
         unpacked = folder/f'{file.local}.part'
         _unpack(arrived, unpacked)
-        os.replace(unpacked, dest/file.local)
+        move_synced(unpacked, dest/file.local)
         arrived.unlink()
-    else: os.replace(arrived, dest/file.local)
+    else: move_synced(arrived, dest/file.local)
 
 def _fetch_files(dest, progress, url, files):
     "Download the files that `dest` lacks"
@@ -246,7 +246,9 @@ def _fetch_kaggle(dest, progress):
         ready = folder/'ready'
         if not ready.exists():
             _check_space(dest, _KAGGLE_NEEDS - sum(_sizes(folder)))
-            os.replace(_from_kaggle(folder, progress), ready)
+            found = _from_kaggle(folder, progress)
+            if hasattr(os, 'sync'): os.sync()  # 277,000 files one by one would take long
+            os.replace(found, ready)
         for name in sorted(os.listdir(ready)): os.replace(ready/name, dest/name)
 
 # %% ../nbs/22_fetch.ipynb #91333637
@@ -297,6 +299,8 @@ def _from_kaggle(folder, progress):
 # %% ../nbs/22_fetch.ipynb #2221e0b3
 _SOURCES = dict(pcam=(_PCAM_URL, PCAM_DOWNLOADS), mnist=(_MNIST_URL, MNIST_DOWNLOADS))
 
+_THERE = 'all files are there, nothing to download; what is in them was not checked'
+
 def _is_complete(dest, names):
     "Are all files there, and no leftovers of a process that was killed at the very end?"
     return all((dest/name).exists() for name in names) and not (dest/_UNFINISHED).exists()
@@ -322,6 +326,6 @@ def fetch_data(
     names, fetch = _plan(name, url, files)
     dest = Path(dest)
     with as_input_error(dest): complete = _is_complete(dest, names)
-    if complete: say(f'{dest}: everything is there, nothing to download')
+    if complete: say(f'{dest}: {_THERE}')
     else: fetch(dest, progress)
     return dest

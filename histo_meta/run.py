@@ -9,7 +9,7 @@ __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', '
            'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run', 'export_run', 'wsinfer_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
-import hashlib, math, os, shutil
+import hashlib, math, os, re, shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date
@@ -82,15 +82,22 @@ def _last_epoch(folder):
 
 def _state_file(folder): return Path(folder)/'checkpoint'/'state.pt'
 
+# %% ../nbs/65_run.ipynb #658162f5
+def _are_folds(folder): return (Path(folder)/'folds'/'settings.json').exists()
+
+def _can_go_on(folder):
+    "Is there a training, or a cross-validation, that was stopped?"
+    joined = (Path(folder)/'metrics.json').exists()  # it is written when all folds are joined
+    return _state_file(folder).exists() or _are_folds(folder) and not joined
+
 def _advice(folder):
-    if _last_epoch(folder) or _state_file(folder).exists():
-        return 'its training was not finished: ' + _ways_on(folder)
+    ways = _ways_on(folder)
+    if ways: return f'its training was not finished: {ways}'
     return 'give a folder that histo_train wrote'
 
 def _ways_on(folder):
-    "What can be done with a training that was stopped"
-    again = 'the same command with --resume (resume=True) goes on'
-    if not _state_file(folder).exists(): again = None
+    "What can be done with a training that was stopped; '' if there is none"
+    again = 'the same command with --resume (resume=True) goes on' if _can_go_on(folder) else None
     last = _last_epoch(folder)
     evaluate = last and f'histo_evaluate {folder} evaluates the model of epoch {last[1]}'
     return ', and '.join(way for way in (again, evaluate) if way)
@@ -375,6 +382,7 @@ def write_training(
     learn:Learner, # With the `DataLoaders` of `patch_dls`
     folder, # Folder of the run, which exists; split.csv is written there
     place=None, # Folder for history.csv, training.json and the bundle; `folder` by default
+    given:dict=None, # From `given_settings`, to compare with if the same command is given again
 ):
     "Write what a training has produced; the bundle is written last"
     _check_held_out(learn)
@@ -387,7 +395,7 @@ def write_training(
     place.mkdir(parents=True, exist_ok=True)
     if not _is_bundle(place/'bundle'): shutil.rmtree(place/'bundle', ignore_errors=True)
     write_csv(place/'history.csv', log.history)
-    write_json(place/'training.json', dict(info=asdict(info), lr_curve=log.lr_curve))
+    write_json(place/'training.json', dict(info=asdict(info), lr_curve=log.lr_curve, given=given))
     save_bundle(learn, place/'bundle', split_hash=split_hash)
 
 # %% ../nbs/65_run.ipynb #9be19ff0
@@ -497,27 +505,67 @@ def save_run(
     with claim_folder(folder) as folder, _note_kept(folder):
         return _save(learn, folder, n_boot, num_workers, progress)
 
-def _save(learn, folder, n_boot, num_workers, progress):
-    write_training(learn, folder)
-    shutil.rmtree(folder/'checkpoint', ignore_errors=True)
+def _save(learn, folder, n_boot, num_workers, progress, given=None):
+    _remove_model(folder)  # of an epoch that was evaluated meanwhile
+    write_training(learn, folder, given=given)
+    _remove_checkpoint(folder)
     return finish_run(Run(folder), n_boot, num_workers, progress, str(learn.dls.device),
                       learn.dls.patches.table)
 
 # %% ../nbs/65_run.ipynb #ba5f936a
+def _is_trained(folder):
+    "Is there a model, and no training that could go on?"
+    return _is_bundle(Path(folder)/'bundle') and not _can_go_on(folder)
+
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
+    if not _is_trained(folder):
+        ways = _ways_on(folder)
+        return f'the training is kept in {folder}: {ways}' if ways else None
     if (folder/'metrics.json').exists(): return None
-    if _is_bundle(folder/'bundle'):
-        return (f'trained, but not evaluated: the model is in {folder}/bundle; '
-                f'histo_evaluate {folder} evaluates it')
-    ways = _ways_on(folder)
-    return f'the training is kept in {folder}: {ways}' if ways else None
+    return (f'trained, but not evaluated: the model is in {folder}/bundle; '
+            f'histo_evaluate {folder} evaluates it')
+
+def _remove_model(folder):
+    "Remove a model and its evaluation, to write others"
+    (folder/'metrics.json').unlink(missing_ok=True)  # first: without it, nothing is evaluated
+    shutil.rmtree(folder/'bundle', ignore_errors=True)
+
+# %% ../nbs/65_run.ipynb #9a43dd1d
+_OF_CHECKPOINT = r'epoch-\d+|state\.pt|settings\.json'
+
+def _settings_file(folder): return Path(folder)/'checkpoint'/'settings.json'
+
+def _begun_with(folder):
+    "Settings and recipe that the training in a folder began with; None if there are none"
+    file = _settings_file(folder)
+    found = read_json(file) if file.exists() else None
+    if found is None or _follows(found, dict(given=dict, recipe=dict)): return found
+    raise InputError(f'{file} does not come from a training; choose another folder')
+
+def _is_ours(folder):
+    "Is the folder `checkpoint` that of a training, or empty?"
+    place = Path(folder)/'checkpoint'
+    if place.is_symlink() or not place.is_dir(): return False
+    names = [p.name for p in place.iterdir() if not p.name.startswith('.histo_meta')]
+    if not names: return True
+    with suppress(InputError):
+        return all(re.fullmatch(_OF_CHECKPOINT, n) for n in names) and bool(_begun_with(folder))
+    return False
+
+# %% ../nbs/65_run.ipynb #dc72f9c0
+def _remove_checkpoint(folder):
+    "Remove the state of a training; `state.pt` first, which says that it can go on"
+    if not _is_ours(folder): return
+    _state_file(folder).unlink(missing_ok=True)
+    for epoch in folder.glob('checkpoint/epoch-*'): shutil.rmtree(epoch, ignore_errors=True)
+    shutil.rmtree(folder/'checkpoint', ignore_errors=True)
 
 def _remove_remains(folder):
     "Remove what is left of a training that was stopped before the end of its first epoch"
     ours = {'checkpoint', 'split.csv', 'history.csv', 'training.json', 'bundle'}
     found = {p.name for p in folder.iterdir() if not p.name.startswith('.')}
-    if 'checkpoint' not in found or not found <= ours or _kept(folder): return
+    if not found <= ours or not _is_ours(folder) or _kept(folder): return
     for name in found - {'checkpoint'}: _remove(folder/name)
     _remove(folder/'checkpoint')
 
@@ -530,8 +578,8 @@ def _note_kept(folder):
     try: yield
     except BaseException as e:
         kept = _kept(folder)
-        if kept: e.add_note(kept)
-        else:
+        if kept and not hasattr(e, '__notes__'): e.add_note(kept)  # of a fold, it is there already
+        elif not kept:
             with suppress(OSError): _remove_remains(folder)
         raise
 
@@ -634,12 +682,12 @@ def train_run(
     "Train on a data set, evaluate on the held-out patches, and write the run"
     began, kwargs = perf_counter(), _given(kwargs)
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
-    if resume and _is_trained(out): return _evaluated(out, n_boot, num_workers, progress)
-    if not resume: _check_unfinished(out)
     given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
+    if resume and _is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
+    if not (resume and _settings_file(out).exists()): _check_unfinished(out)
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
-    found = drop_unlabelled_test(find_patches(data))
+    found = _find(data, split, kwargs)
     recipe = begun or _find_recipe(recipe, found, minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
     _check_network(recipe)
@@ -653,7 +701,7 @@ def train_run(
         learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
                               minutes=_training_minutes(minutes, began, report),
                               checkpoints=checkpoints, **settings)
-        return _save(learn, out, n_boot, num_workers, progress)
+        return _save(learn, out, n_boot, num_workers, progress, given)
 
 # %% ../nbs/65_run.ipynb #283628bc
 def _read(found, keep, skip, size, progress):
@@ -671,9 +719,15 @@ def _check_arguments(data, split, kwargs, **numbers):
     if 'augment' in kwargs: augmentations(kwargs['augment'])
     if 'arch' in kwargs: check_arch(kwargs['arch'], kwargs.get('size', PATCH))
 
-# %% ../nbs/65_run.ipynb #568643e7
-def _settings_file(folder): return Path(folder)/'checkpoint'/'settings.json'
+def _find(data, split, kwargs):
+    "The patches to train on; an `InputError` if `valid_pct` has no effect on them"
+    found = drop_unlabelled_test(find_patches(data))
+    own = split == 'auto' and 'valid_pct' in kwargs and auto_split(found.table) == 'folder'
+    if not own: return found
+    raise InputError(f'{data} is divided into train and valid already, so --valid (valid_pct) has '
+                     'no effect; leave it out, or choose --split slide or random (split)')
 
+# %% ../nbs/65_run.ipynb #568643e7
 def _describe(value):
     "A setting as JSON can hold it"
     if hasattr(value, 'tolist'): value = value.tolist()
@@ -681,13 +735,15 @@ def _describe(value):
     if value is None or isinstance(value, (bool, int, float)): return value
     return getattr(value, '__name__', str(value))
 
+_NOT_STEPS = 'cbs', 'num_workers', 'files'  # how patches are read, and who watches
+
 def given_settings(
-    kwargs:dict, # Settings by name; callbacks are left out
+    kwargs:dict, # Settings by name; those that change no step are left out
     data, # The data, a folder for example
     **others, # More settings
 )->dict: # In types that JSON has
     "All settings by which the steps of a training are decided"
-    every = {k: v for k,v in kwargs.items() if k != 'cbs'} | others
+    every = {k: v for k,v in kwargs.items() if k not in _NOT_STEPS} | others
     return {k: _describe(v) for k,v in every.items()} | dict(data=os.path.abspath(data))
 
 # %% ../nbs/65_run.ipynb #2c356120
@@ -704,8 +760,8 @@ def check_same(
 
 def _begun(folder, given):
     "The recipe of the training that was begun in a folder; None if there is none"
-    if not _settings_file(folder).exists(): return None
-    before = read_json(_settings_file(folder))
+    before = _begun_with(folder)
+    if before is None: return None
     check_same(folder, before['given'], given)
     return Recipe(**before['recipe'])
 
@@ -719,14 +775,15 @@ def _checkpoints(folder, given, recipe, progress):
         return Checkpoints(file)
     found = Checkpoints.read(file)
     epoch, batches = found.state['epoch'] + 1, found.state['batches']
-    if progress: say(f'going on in epoch {epoch}, after {batches:,} of its mini-batches')
+    where = (f'in epoch {epoch}, after {batches:,} of its mini-batches' if epoch <= recipe.epochs
+             else 'after the last epoch')
+    if progress: say(f'going on {where}')
     return found
 
-def _is_trained(folder): return _is_bundle(Path(folder)/'bundle')
-
-def _evaluated(folder, *args):
+def _evaluated(folder, given, *args):
     "A run whose training is finished; it is evaluated if it was not"
-    run = Run(folder)
+    run, before = Run(folder), read_json(Path(folder)/'training.json', 2**27).get('given')
+    if before: check_same(folder, before, given)
     if not run.evaluated: return _finish(run, *args)
     say(f'{folder} is finished already, and stays as it is')
     return run
@@ -920,25 +977,27 @@ def _as_runs(runs):
 
 # %% ../nbs/65_run.ipynb #458e2e6e
 def _promote(folder):
-    "Make the last epoch of an unfinished training the bundle of its run"
+    "Make the last epoch of an unfinished training the model of its run"
     last = _last_epoch(folder)
-    if last is None or _is_bundle(folder/'bundle'): return
+    if last is None or _is_trained(folder): return
     place, epoch = last
     info, lr_curve = _training(place)
     note = f'the training was interrupted: {_so_far(place, epoch)}'
     info = replace(info, notes=[*info.notes, note])
+    _remove_model(folder)  # of an earlier epoch, or what a killed process has left
     write_json(folder/'training.json', dict(info=asdict(info), lr_curve=lr_curve))
     write_text(folder/'history.csv', (place/'history.csv').read_text())
-    shutil.rmtree(folder/'bundle', ignore_errors=True)  # what a killed process has left
-    (place/'bundle').rename(folder/'bundle')
+    with atomic_path(folder/'bundle') as part: shutil.copytree(place/'bundle', part)
 
 def _finish(run, n_boot, num_workers, progress):
+    "Evaluate a run on its held-out patches; if its training was stopped, it can still go on"
     folder = run.folder if isinstance(run, Run) else Path(run)
     if not folder.is_dir(): raise InputError(f'{folder}: no such folder; check the spelling')
     with claim_folder(folder, new=False):
         _promote(folder)
-        shutil.rmtree(folder/'checkpoint', ignore_errors=True)
         run = Run(folder)
+        if _are_folds(folder) and not run.evaluated: raise InputError(_kept(folder))
+        if not _state_file(folder).exists(): _remove_checkpoint(folder)
         if not run.evaluated: return finish_run(run, n_boot, num_workers, progress)
     raise InputError(f'{folder} is evaluated already: {run.report}; name other data to evaluate it '
                      'on')

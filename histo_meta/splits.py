@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VALID_RANGE', 'MIN_VALID_SLIDES', 'given_split', 'without_test', 'has_hashes', 'copy_groups', 'RandomPatchSplitter',
-           'SlideSplitter', 'FolderSplitter', 'FoldSplitter', 'StoredSplitter', 'auto_split', 'split_name',
-           'check_split', 'drop_unlabelled_test', 'split_patches', 'split_table']
+           'SlideSplitter', 'FolderSplitter', 'fold_numbers', 'FoldSplitter', 'StoredSplitter', 'auto_split',
+           'split_name', 'check_split', 'drop_unlabelled_test', 'split_patches', 'split_table']
 
 # %% ../nbs/28_splits.ipynb #514ca7d0
 from dataclasses import replace
@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from fastai.data.transforms import RandomSplitter
 from fastai.torch_core import no_random
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from .base import VOCAB, InputError, check_number
@@ -175,32 +177,51 @@ def FolderSplitter(): # A fastai splitter: from a table to two lists of position
     return _inner
 
 # %% ../nbs/28_splits.ipynb #8b1a78f3
+def _units(table, by):
+    "Number of the unit of each patch: all that must stay in one fold with it"
+    copies = copy_groups(table)
+    if by == 'random': return copies
+    slide, names = pd.factorize(table.slide)
+    known = np.flatnonzero(slide >= 0)
+    n = copies.max() + 1
+    links = coo_array((np.ones(len(known)), (copies[known], n + slide[known])),
+                      shape=(n + len(names),)*2)
+    return connected_components(links, directed=False)[1][copies]
+
+def fold_numbers(
+    table:pd.DataFrame, # A labelled patch table
+    folds:int=5, # Number of folds
+    seed:int=42, # Decides the folds
+    by:str='slide', # 'slide': divide neither slides nor copies; 'random': divide no copies
+    fewer:bool=False, # Make fewer folds, but at least two, where a class has too few units
+)->np.ndarray: # (n,) number of the fold of each patch: 0, 1, 2, …
+    "Folds of about the same size and proportion of tumor"
+    units, fold = _units(table, by), np.empty(len(table), int)
+    found, rare = min((len(np.unique(units[table.label == c])), c) for c in VOCAB)
+    least = 2 if fewer else folds
+    if found < least:
+        advice = 'choose fewer --folds (folds)' if least > 2 else 'add more of them'
+        raise InputError(f'{least} folds need as many slides (or patches, where slides are '
+                         f'unknown) with {rare} patches, and there is {found}, if slides with '
+                         f'copies of the same patch count as one; {advice}')
+    splitter = StratifiedGroupKFold(min(folds, found), shuffle=True, random_state=seed)
+    for k, (_, rows) in enumerate(splitter.split(units, table.label, units)): fold[rows] = k
+    return fold
+
+# %% ../nbs/28_splits.ipynb #3138c8a2
 def FoldSplitter(
     fold:int, # Which fold to hold out, from 1
     folds:int=5, # Number of folds
     seed:int=42, # Decides which patches or slides are in one fold
-    by:str='slide', # 'slide', or 'random' where slides are unknown
+    by:str='slide', # As for `fold_numbers`
 ): # A fastai splitter: from a table to two lists of positions
     "Hold out one of several folds"
     def _inner(table):
-        groups = copy_groups(table)
-        units = groups if by == 'random' else pd.factorize(table.slide)[0]
-        _check_folds(units, table.label, folds)
-        maker = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        sides = list(maker.split(units, table.label == 'tumor', units))
-        train, valid = sides[fold - 1]
-        copies = _copies(groups, train)
-        return train.tolist(), valid[~copies[valid]].tolist()
+        held = fold_numbers(table, folds, seed, by) == fold - 1
+        return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
     splitter = without_test(_inner)
     splitter.split_name = by
     return splitter
-
-def _check_folds(units, labels, folds):
-    "Raise an `InputError` unless each class has a slide, or a patch, for each fold"
-    found, rare = min((len(np.unique(units[labels == c])), c) for c in VOCAB)
-    if found >= folds: return
-    raise InputError(f'{folds} folds need as many slides (or patches, where slides are unknown) '
-                     f'with {rare} patches, and there is {found}; choose fewer --folds (folds)')
 
 # %% ../nbs/28_splits.ipynb #d3898b4f
 def StoredSplitter(
@@ -209,11 +230,16 @@ def StoredSplitter(
     "The split that a file says of the same patches"
     stored = read_rows(file, ['id', 'split', 'pixel_hash'], strip=False)
     side = given_split(stored)
+    if not (side == 'valid').any():
+        raise InputError(f'{file} holds no patch out, like that of a cross-validation; choose '
+                         'another split')
     def _inner(table):
         rows = _find_rows(stored, table, file)
+        _compare_labels(stored, table.iloc[rows], file)
         return tuple(rows[side == name].tolist() for name in ('train', 'valid'))
     return without_test(_inner)
 
+# %% ../nbs/28_splits.ipynb #3c88c66f
 def _find_rows(stored, table, file):
     "The position of each stored patch in a table"
     hashes = table.pixel_hash if has_hashes(table) else scan_patches(table).pixel_hash
@@ -227,6 +253,16 @@ def _find_rows(stored, table, file):
     raise InputError(f'{_patches(len(lost))} of {file} cannot be found in the data, such as '
                      f'{lost.iloc[0]} ({changed:,} of them were changed); choose the data that it '
                      'was made from, or another split')
+
+def _compare_labels(stored, table, file):
+    "Raise an `InputError` if patches have another label than in a stored split"
+    if 'label' not in stored or 'label' not in table: return
+    differs = stored.label.to_numpy() != table.label.to_numpy()
+    changed = differs & stored.label.isin(VOCAB).to_numpy()
+    if not changed.any(): return
+    raise InputError(f'{_patches(int(changed.sum()))} of {file} had another label when it was '
+                     f'made, such as {stored.id[changed].iloc[0]}; choose the data that it was '
+                     'made from, or another split')
 
 # %% ../nbs/28_splits.ipynb #e9a98c24
 def auto_split(
