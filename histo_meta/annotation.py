@@ -21,7 +21,7 @@ from PIL import Image
 
 from .base import InputError, as_input_error, centre_box, check_number
 from .files import check_file, read_bytes, read_json
-from .slide import Slide
+from .slide import Slide, SlideFile
 
 # %% ../nbs/70b_annotation.ipynb #fa9eb2c7
 @dataclass
@@ -364,7 +364,7 @@ def _read_tile(mask, box, raw, known):
     left, top, width, height = box
     w, h = (min(n, end - start) for n, end, start in
             zip((width, height), mask.level0_size, (left, top)))
-    tile = np.asarray(mask._read_rgba((left, top), 0, (w, h)))[..., :3].any(-1)
+    tile = np.asarray(mask.read_rgba((left, top), 0, (w, h)))[..., :3].any(-1)
     if raw is not None and (w, h) == (width, height) and tile.min() == tile.max():
         known[raw] = tile[0, 0]
     return tile
@@ -378,7 +378,7 @@ def _tile_bytes(file, tiles):
 
 # %% ../nbs/70b_annotation.ipynb #72c804de
 def _tiled_strips(mask, tiles):
-    "Strips (rows, w) bool of a mask, opened as `Slide`, each a row of its tiles"
+    "Strips (rows, w) bool of a mask, opened as `SlideFile`, each a row of its tiles"
     (w, h), width, height, known = mask.level0_size, tiles.width, tiles.height, {}
     with open(mask.path, 'rb') as file:
         contents = _tile_bytes(file, tiles)
@@ -395,7 +395,7 @@ def _mask_strips(path):
     check_file(path, math.inf)
     tiles = None if path.suffix.lower() == '.png' else _find_tiles(path)
     if tiles:
-        mask = Slide(path, mpp=1)
+        mask = SlideFile(path)
         return mask.level0_size, _tiled_strips(mask, tiles)
     mask = _plain_mask(path)
     return mask.shape[::-1], [mask]

@@ -399,8 +399,8 @@ def _compare(job, path, heatmaps):
     _, grid = stored
     with job.open(path) as slide:
         truth = job.annotation(slide)
-        notes = *slide.notes, *truth.notes
-        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold, notes)
+        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold,
+                              truth.notes)
         ax = plot_heatmap(slide, grid, find_lesions(grid, job.threshold), truth.region)
         save_png(ax, heatmaps/f'{slide.name}.png', dpi=100)
         return found
