@@ -104,6 +104,7 @@ class _Object(NamedTuple):
     number:int # Its place in the file, from 1
     group:str # Its group or class; None if it has none
     polygons:list # Lists of rings: the outline, then its holes; empty for points and lines
+    qupath:bool=False # Do its coordinates begin at `Slide.origin`?
 
     def __str__(self): return f'object {self.number}' + f' ({self.group})'*bool(self.group)
 
@@ -164,7 +165,8 @@ def _object_region(item, path, slide, factor):
     except ValueError as e:
         raise InputError(f'{where} {e}; correct it in the program that drew it') from e
     region = shapely.union_all([polygon for polygon, _ in found])
-    region = shapely.transform(region, lambda xy: xy*factor)
+    start = slide.origin if item.qupath else (0, 0)
+    region = shapely.transform(region, lambda xy: xy*factor + start)
     _check_bounds(region, slide, where)
     return region, any(repaired for _, repaired in found)
 
@@ -284,7 +286,7 @@ def _read_features(data, path):
         rings, kind = shape.get('coordinates'), shape.get('type')
         many = kind == 'MultiPolygon' and isinstance(rings, list)
         polygons = rings if many else [rings] if kind in ('Polygon', 'MultiPolygon') else []
-        yield _Object(i, _class_name(feature), polygons)
+        yield _Object(i, _class_name(feature), polygons, qupath=True)
 
 # %% ../nbs/70b_annotation.ipynb #dbef31d3
 def _read_json_objects(path):

@@ -99,6 +99,10 @@ class SlideFile:
     def __exit__(self, *args): self.close()
 
 # %% ../nbs/70_slide.ipynb #f1c45be2
+def _origin(properties):
+    "Where the coordinates of QuPath begin: x and y in level-0 pixels"
+    return tuple(int(properties.get(f'openslide.bounds-{axis}', 0)) for axis in 'xy')
+
 class Slide(SlideFile):
     "A whole-slide image, read in patch pixels of 0.972 microns"
     def __init__(self,
@@ -108,6 +112,7 @@ class Slide(SlideFile):
         super().__init__(path)
         self.name, self._given = self.path.stem, mpp
         self.mpp = _resolution(path, self._handle.properties, mpp)
+        self.origin = _origin(self._handle.properties)
         self.scale = _fit_scale(MPP/self.mpp, self.downsamples)
         self.width, self.height = (max(1, int(n/self.scale + 1e-6)) for n in self.level0_size)
 

@@ -39,6 +39,7 @@ class SlideResult(NamedTuple):
     path:str # Its file
     mpp:float # Microns per pixel of level 0
     size:tuple # Width and height in pixels of level 0
+    origin:tuple # `Slide.origin`: where QuPath's coordinates begin
     tissue_mm2:float # Area of its tissue
     grid:ProbGrid # The probabilities
     prob:float # Probability that there is tumor on it; see `slide_score`
@@ -74,8 +75,8 @@ def predict_slide(
     settings = dict(stride=float(grid.stride), threshold=threshold, tta=predictor.tta,
                     dense=kwargs.get('dense', False), model=predictor.config['hash'])
     return SlideResult(slide.name, os.path.abspath(slide.path), slide.mpp, slide.level0_size,
-                       mask.area_mm2, grid, slide_score(grid), slide_category(lesions), lesions,
-                       settings)
+                       slide.origin, mask.area_mm2, grid, slide_score(grid),
+                       slide_category(lesions), lesions, settings)
 
 # %% ../nbs/76_slide_run.ipynb #b8d8cf64
 _TUMOR = dict(name='Tumor', color=[200, 0, 0])   # as QuPath has it
@@ -87,6 +88,7 @@ def _lesion_parts(result):
         measurements = dict(probability=round(lesion.prob, 6), area_mm2=round(lesion.area_mm2, 6),
                             diameter_mm=round(lesion.diameter_mm, 4))
         inside = shapely.intersection(lesion.outline, shapely.box(0, 0, *result.size))
+        inside = shapely.transform(inside, lambda xy: xy - result.origin)
         shape = shapely.geometry.mapping(shapely.set_precision(inside, .01))
         yield shape, dict(objectType='annotation', name=f'{i}: {lesion.category}',
                           classification=_TUMOR, measurements=measurements)
@@ -94,9 +96,10 @@ def _lesion_parts(result):
 def _tile_parts(result):
     "The same of each window, drawn as a square of the stride around its centre"
     half, (width, height) = result.grid.stride*result.grid.scale/2, result.size
+    left, top = result.origin
     for tile in result.grid.table().itertuples():
-        x0, x1 = (round(min(max(tile.x + d, 0), width), 2) for d in (-half, half))
-        y0, y1 = (round(min(max(tile.y + d, 0), height), 2) for d in (-half, half))
+        x0, x1 = (round(min(max(tile.x + d, 0), width) - left, 2) for d in (-half, half))
+        y0, y1 = (round(min(max(tile.y + d, 0), height) - top, 2) for d in (-half, half))
         ring = [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
         yield dict(type='Polygon', coordinates=[ring]), dict(
             objectType='tile', measurements=dict(probability=round(float(tile.prob), 6)))
