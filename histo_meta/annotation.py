@@ -8,7 +8,7 @@ __all__ = ['TUMOR_GROUPS', 'CUT_GROUPS', 'MASK_ENDINGS', 'Annotation', 'read_ann
 # %% ../nbs/70b_annotation.ipynb #e695b8db
 import math, re, warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -491,11 +491,8 @@ def read_annotation(
     return Annotation(path, region, slide.scale, slide.mpp, notes)
 
 # %% ../nbs/70b_annotation.ipynb #24764a48
-def find_annotation(
-    slide_path, # File of the slide
-    folder=None, # Folder with annotations; by default the folder of the slide
-): # `Path`, or None if there is no annotation
-    "The file with the annotation of a slide"
+def _annotation_files(slide_path, folder):
+    "The files with annotations of a slide, the one to use first"
     slide_path = Path(slide_path)
     folder = Path(folder or slide_path.parent)
     with as_input_error(folder, 'read'): found = sorted(folder.iterdir())
@@ -505,9 +502,25 @@ def find_annotation(
     names += [slide_path.stem + '_mask' + ending for ending in MASK_ENDINGS]
     if folder.resolve() != slide_path.parent.resolve():
         names += [slide_path.stem + ending for ending in MASK_ENDINGS]
-    return next((files[name.casefold()] for name in names if name.casefold() in files), None)
+    return [files[name.casefold()] for name in names if name.casefold() in files]
+
+def find_annotation(
+    slide_path, # File of the slide
+    folder=None, # Folder with annotations; by default the folder of the slide
+): # `Path`, or None if there is no annotation
+    "The file with the annotation of a slide"
+    return next(iter(_annotation_files(slide_path, folder)), None)
 
 # %% ../nbs/70b_annotation.ipynb #6a8781bf
+def _differs(file, found, slide):
+    "Has a second file of a slide other outlines than the annotation that was found?"
+    import shapely
+    if file.suffix.lower() not in _READERS: return True
+    try: other = read_annotation(file, slide).region
+    except InputError: return True
+    apart = shapely.symmetric_difference(found.region, other).area
+    return apart > .01*max(found.region.area, other.area)
+
 def slide_annotation(
     slide:Slide, # The slide
     folder=None, # Folder with annotations; by default the folder of the slide
@@ -515,8 +528,12 @@ def slide_annotation(
 )->Annotation:
     "Find and read the annotation of a slide"
     import shapely
-    file = find_annotation(slide.path, folder)
-    if file: return read_annotation(file, slide)
+    first, *others = _annotation_files(slide.path, folder) or [None]
+    if first:
+        found = read_annotation(first, slide)
+        notes = (f'{file.name} is not used, because {first.name} is there'
+                 for file in others if _differs(file, found, slide))
+        return replace(found, notes=(*found.notes, *notes))
     if normal: return Annotation(slide.path, shapely.MultiPolygon(), slide.scale, slide.mpp)
     place = f'in {folder}' if folder else 'next to it'
     raise InputError(f'{slide.path}: no annotation {place}; add one (NAME.xml, NAME.geojson or '

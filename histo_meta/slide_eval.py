@@ -37,7 +37,7 @@ from .slide_run import (_each_slide, _name, _photo_uri, predict_slides, predicti
                                   stored_grid)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
-from .tile import failed_words
+from .tile import failed_words, note_lines
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599
 class SlideComparison(NamedTuple):
@@ -325,7 +325,8 @@ def slide_metrics(
         level=s.level, n_boot=s.n_boot, seed=s.seed, threshold=s.threshold, auc=s.auc,
         sensitivity=s.sensitivity, specificity=s.specificity, froc=result,
         sizes=s.sizes.reset_index(), categories=_plain_agreement(s.categories),
-        stages=_plain_agreement(s.stages), notes=s.notes))
+        stages=_plain_agreement(s.stages), notes=s.notes,
+        slide_notes={one.slide: one.notes for one in s.found if one.notes}))
 
 # %% ../nbs/76a_slide_eval.ipynb #70cb8546
 @dataclass(frozen=True)
@@ -389,6 +390,7 @@ class SlideEvaluation:
 
     def __repr__(self):
         notes = [f'note: {note}' for note in self.scores.notes]
+        notes += note_lines((one.slide, note) for one in self.scores.found for note in one.notes)
         return '\n'.join([repr(self.scores), f"report: {self.folder/'report.html'}", *notes,
                           *(f'not evaluated: {line}' for line in self.failures)])
 
