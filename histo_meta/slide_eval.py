@@ -27,7 +27,8 @@ from .froc import (FROC, SlideMatch, evaluation_mask, find_detections, froc, hit
                              match_detections, plot_froc, sensitivity_by_size)
 from .heatmap import plot_heatmap
 from .intervals import Estimate, auc_ci, check_proportion, proportion_ci
-from .lesion import CATEGORIES, ProbGrid, find_lesions, slide_category, slide_score
+from .lesion import (CATEGORIES, ProbGrid, find_lesions, largest_diameter,
+                               slide_category, slide_score)
 from .report import estimate_text, image_uri, page_templates, table_html
 
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
@@ -45,7 +46,7 @@ class SlideComparison(NamedTuple):
     slide:str # Its name
     prob:float # Probability of the slide; see `slide_score`
     predicted:str # Category by the largest lesion that was found; one of `CATEGORIES`
-    actual:str # Category by the largest annotated one
+    actual:str # Category by the largest connected piece of annotated tumor
     match:SlideMatch # Annotated regions, and false positives
     detections:pd.DataFrame # x, y in level-0 pixels, prob, region: number of the one it hits, or 0
     notes:tuple=() # Sentences about the slide and its annotation
@@ -61,7 +62,7 @@ class SlideComparison(NamedTuple):
 def compare_slide(
     slide:str, # Name of the slide
     grid:ProbGrid, # Its probabilities
-    region, # Its annotated tumor: a shapely geometry in level-0 pixels, or a mask
+    region, # Its annotated tumor: a shapely geometry in level-0 pixels
     mpp:float, # Microns per level-0 pixel
     threshold:float=.5, # Windows are positive from this probability on
     notes:tuple=(), # Sentences about the slide and its annotation
@@ -72,8 +73,13 @@ def compare_slide(
     detections['region'] = hit_regions(detections, mask)
     return SlideComparison(
         slide, slide_score(grid), slide_category(find_lesions(grid, threshold)),
-        slide_category(mask.regions.diameter_mm), match_detections(detections, mask), detections,
-        tuple(notes))
+        _true_category(region, mpp), match_detections(detections, mask), detections, tuple(notes))
+
+def _true_category(region, mpp):
+    "The category by the largest connected piece of a region in level-0 pixels"
+    import shapely
+    pieces = shapely.get_parts(region)
+    return slide_category([largest_diameter(piece)*mpp/1000 for piece in pieces])
 
 # %% ../nbs/76a_slide_eval.ipynb #f92e2555
 class _Patients(NamedTuple):
