@@ -10,7 +10,7 @@ __all__ = ['histo_sample', 'histo_pack', 'histo_fetch', 'histo_tile', 'histo_tra
 import io
 
 from .base import InputError
-from .command import OptionalArg, Outcome, as_command, check_stdout
+from .command import OptionalArg, Outcome, SeveralArgs, as_command, check_stdout
 
 # %% ../nbs/90_cli.ipynb #17577b9d
 def _refuse(options, why):
@@ -216,7 +216,7 @@ def histo_predict(
 @as_command
 def histo_slide(
     run:str, # Folder of a run
-    slides:str, # Folder with slides, or one slide
+    slides:SeveralArgs(), # Folders with slides, and slides
     out:str=None, # New folder; RUN/slides/NAME-OF-SLIDES by default
     stride:float=64, # Patch pixels from window to window
     threshold:float=.5, # A window is tumor from this probability on
