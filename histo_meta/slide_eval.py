@@ -588,7 +588,7 @@ _CHAPTER = '''<h2>{{ chapter }}</h2>
 
 _MAPS = '''<h2>Heat maps</h2>
 <p class="note">In the order of the table. Red is the probability of each window. Outlines: found
-lesions in orange, annotated ones dashed and black.{{ more }}</p>
+lesions in blue, annotated ones dashed and black.{{ more }}</p>
 <div class="figures">{% for row, notes, uri in maps %}
 <figure><img src="{{ uri }}" alt="Heat map of {{ row.slide }}">
 <figcaption><b>{{ row.slide }}.</b> {{ row.actual }}, predicted {{ row.predicted }}; probability
