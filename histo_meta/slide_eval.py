@@ -20,12 +20,12 @@ from sklearn.metrics import roc_curve
 
 from . import __version__
 from .annotation import slide_annotation
-from .base import (COLORS, PATCH, InputError, check_number, get_ax, one_line, say, theme,
+from .base import (COLORS, InputError, check_number, get_ax, one_line, say, theme,
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
 from .froc import (FROC, SlideMatch, evaluation_mask, find_detections, froc, hit_regions,
                              match_detections, plot_froc, sensitivity_by_size)
-from .heatmap import plot_heatmap
+from .heatmap import check_windows, plot_heatmap
 from .intervals import Estimate, auc_ci, check_proportion, proportion_ci
 from .lesion import (CATEGORIES, ProbGrid, find_lesions, largest_diameter,
                                slide_category, slide_score)
@@ -34,11 +34,11 @@ from .report import estimate_text, image_uri, page_templates, table_html
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (_each_slide, _name, _photo_uri, predict_slides, prediction_facts,
-                                  stored_grid)
+from .slide_run import (SlidesFailed, _each_slide, _name, _photo_uri, predict_slides,
+                                  prediction_facts, stored_grid)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
-from .tile import failed_words, note_lines
+from .tile import note_lines
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599
 class SlideComparison(NamedTuple):
@@ -384,7 +384,7 @@ def _predict_missing(job, paths, **kwargs):
     options = {key: getattr(job, key) for key in ('stride', 'threshold', 'dense', 'tta', 'mpp')}
     folder = _free(job.run.folder/'slides'/job.name)
     try: return predict_slides(job.run, new, folder, **options, **kwargs).failures
-    except InputError as e: return [str(e)]
+    except SlidesFailed as e: return e.failures
 
 # %% ../nbs/76a_slide_eval.ipynb #5e95f11b
 @dataclass(frozen=True)
@@ -430,9 +430,9 @@ def evaluate_slides(
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
 )->SlideEvaluation:
     "Predict annotated slides, compare them with their annotations, and write a report"
-    check_number('stride', stride, 1, 10*PATCH, whole=False)
     check_number('threshold', threshold, 1e-6, 1, whole=False)
     run, paths = run if isinstance(run, Run) else Run(run), find_slides(*L(slides))
+    check_windows(run.predictor(tta=tta), stride, dense, num_workers)
     job = _Job(run, _name(L(slides)[0]), stride, threshold, dense, tta, mpp, annotations, normal)
     stages = _stages_beside(paths[0])
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
@@ -441,7 +441,7 @@ def evaluate_slides(
         with write_together(out, last='metrics.json') as part:
             found, more = _compare_all(job, good, part/'heatmaps')
             failures += more
-            if not found: raise InputError(failed_words(failures))
+            if not found: raise SlidesFailed(failures)
             scores = slide_scores(found, stages, threshold, n_boot=n_boot)
             scores = replace(scores, notes=(*_leaks(run, scores), *scores.notes))
             _write_report(part, job, scores, failures)

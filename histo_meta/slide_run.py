@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SlideResult', 'predict_slide', 'slide_features', 'write_geojson', 'slide_json', 'slide_hash', 'prediction_facts',
-           'stored_grid', 'Slides', 'predict_slides', 'slides_html']
+           'stored_grid', 'Slides', 'SlidesFailed', 'predict_slides', 'slides_html']
 
 # %% ../nbs/76_slide_run.ipynb #9916d620
 import hashlib
@@ -223,6 +223,12 @@ class Slides(NamedTuple):
 
     def __repr__(self): return '\n'.join([f'{self.folder}: {self.summary}', *self.failures])
 
+class SlidesFailed(InputError):
+    "None of the slides could be read; `failures` has a line for each"
+    def __init__(self, failures):
+        super().__init__(failed_words(failures))
+        self.failures = failures
+
 # %% ../nbs/76_slide_run.ipynb #074ec07a
 def _one_slide(predictor, path, folder, mpp, threshold, kwargs):
     "Predict and write one slide; its `SlideResult`, without the grid, and pictures for the page"
@@ -260,7 +266,7 @@ def predict_slides(
         def one(path): return _one_slide(predictor, path, out, mpp, threshold,
                                          kwargs | dict(progress=progress))
         found, failures = _each_slide(one, paths)
-        if not found: raise InputError(failed_words(failures))
+        if not found: raise SlidesFailed(failures)
         return _write_all(run, out, list(found.values()), failures)
 
 # %% ../nbs/76_slide_run.ipynb #8ab19749
