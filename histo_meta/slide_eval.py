@@ -34,8 +34,8 @@ from .report import estimate_text, image_uri, page_templates, table_html
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (SlidesFailed, _each_slide, _name, _photo_uri, predict_slides,
-                                  prediction_facts, stored_grid)
+from .slide_run import (SlidesFailed, _each_slide, _name, _photo_uri, find_grid,
+                                  predict_slides, prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
 from .tile import note_lines
@@ -352,13 +352,11 @@ class _Job:
     def annotation(self, slide): return slide_annotation(slide, self.annotations, self.normal)
 
     def stored(self, path):
-        "The folder and the `ProbGrid` of an earlier prediction, or None"
+        "The folder and the `ProbGrid` of an earlier prediction; None for both if there is none"
         with self.open(path) as slide:
             options = dict(stride=self.stride, dense=self.dense, tta=self.tta)
             made = prediction_facts(self.run.config['hash'], slide, **options)
-        for folder in sorted((self.run.folder/'slides').glob('*')):
-            grid = stored_grid(folder/slide.name, made)
-            if grid: return folder, grid
+        return find_grid(self.run, slide.name, made)
 
 # %% ../nbs/76a_slide_eval.ipynb #8b6bb953
 def _check_annotation(job, path):
@@ -375,8 +373,8 @@ def _free(folder):
 # %% ../nbs/76a_slide_eval.ipynb #676de4c6
 def _predict_missing(job, paths, **kwargs):
     "Predict the slides that were not predicted yet; lines about those that failed"
-    known = {path: job.stored(path) for path in paths}
-    folders = sorted({str(found[0]) for found in known.values() if found})
+    known = {path: job.stored(path)[0] for path in paths}
+    folders = sorted({str(folder) for folder in known.values() if folder})
     new = [path for path in paths if not known[path]]
     if folders: say(f'{len(paths) - len(new)} of {len(paths)} slides were predicted before in the '
                     f'same way: their probabilities are taken from {", ".join(folders)}')
@@ -402,9 +400,8 @@ class SlideEvaluation:
 
 def _compare(job, path, heatmaps):
     "Compare a slide with its annotation, and draw both; None if it could not be predicted"
-    stored = job.stored(path)
-    if not stored: return None
-    _, grid = stored
+    _, grid = job.stored(path)
+    if not grid: return None
     with job.open(path) as slide:
         truth = job.annotation(slide)
         found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold,

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['SlideResult', 'predict_slide', 'slide_features', 'write_geojson', 'slide_json', 'slide_hash', 'prediction_facts',
-           'stored_grid', 'Slides', 'SlidesFailed', 'predict_slides', 'slides_html']
+           'stored_grid', 'find_grid', 'Slides', 'SlidesFailed', 'predict_slides', 'slides_html']
 
 # %% ../nbs/76_slide_run.ipynb #9916d620
 import hashlib
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,8 @@ from fastcore.foundation import L
 from PIL import Image
 
 from . import __version__
-from .base import PATCH, RESEARCH_ONLY, InputError, as_input_error, check_number, to_plain
+from .base import (PATCH, RESEARCH_ONLY, InputError, as_input_error, check_number, say,
+                             to_plain)
 from .files import (atomic_path, claim_folder, file_hash, read_json, save_png, write_json,
                               write_text, write_together)
 from .heatmap import check_windows, plot_heatmap, predict_grid
@@ -65,12 +67,13 @@ def predict_slide(
     slide:Slide, # The slide
     mask:TissueMask=None, # Its tissue; found by default
     threshold:float=.5, # Tumor from this probability on
+    grid:ProbGrid=None, # Its probabilities; predicted by default
     **kwargs, # Of `predict_grid`: stride, dense, num_workers, progress
 )->SlideResult:
     "Predict a slide, and find its lesions"
     check_number('threshold', threshold, 0, 1, whole=False)
     mask = mask or tissue_mask(slide)
-    grid = predict_grid(predictor, slide, mask, **kwargs)
+    grid = grid or predict_grid(predictor, slide, mask, **kwargs)
     lesions = find_lesions(grid, threshold)
     settings = dict(stride=float(grid.stride), threshold=threshold, tta=predictor.tta,
                     dense=kwargs.get('dense', False), model=predictor.config['hash'])
@@ -188,6 +191,19 @@ def stored_grid(
             places = {name: float(arrays[name]) for name in ProbGrid._fields[1:]}
             return ProbGrid(arrays['probs'], **places)
 
+# %% ../nbs/76_slide_run.ipynb #5f7bebb4
+def find_grid(
+    run:Run, # Whose model it was
+    name:str, # Name of the slide
+    made:dict, # From `prediction_facts`
+    *others, # Folders to look into, besides those in RUN/slides
+)->tuple: # The folder, and the `ProbGrid`; (None, None) if there is none
+    "The probabilities of a slide in an earlier result of the run"
+    for folder in [*others, *sorted((run.folder/'slides').glob('*'))]:
+        grid = stored_grid(Path(folder)/name, made)
+        if grid: return folder, grid
+    return None, None
+
 # %% ../nbs/76_slide_run.ipynb #38c6aa1a
 _CROP = 200   # microns along the side
 _CROPS = 3    # for each slide, at most
@@ -230,23 +246,38 @@ class SlidesFailed(InputError):
         self.failures = failures
 
 # %% ../nbs/76_slide_run.ipynb #074ec07a
-def _one_slide(predictor, path, folder, mpp, threshold, kwargs):
+def _known_grid(run, slide, made, out, progress):
+    "The `ProbGrid` of a slide in an earlier result, or None"
+    folder, grid = find_grid(run, slide.name, made, out)
+    if grid and progress: say(f'{slide.name}: predicted before, in {folder}')
+    return grid
+
+def _one_slide(run, predictor, path, out, mpp, threshold, kwargs):
     "Predict and write one slide; its `SlideResult`, without the grid, and pictures for the page"
     with Slide(path, mpp) as slide:
         mask = tissue_mask(slide)
         options = {key: kwargs[key] for key in ('stride', 'dense')}
         made = prediction_facts(predictor.config['hash'], slide, tta=predictor.tta, **options)
-        result = predict_slide(predictor, slide, mask, threshold, **kwargs)
+        grid = _known_grid(run, slide, made, out, kwargs['progress'])
+        result = predict_slide(predictor, slide, mask, threshold, grid, **kwargs)
         crops = list(_crops(slide, result))
-        with write_together(folder) as part:
+        with write_together(out) as part:
             _write_slide(part/result.name, slide, mask, result, made)
+            shutil.rmtree(out/result.name, ignore_errors=True)   # of a job that was stopped
         return result._replace(grid=None), crops
+
+# %% ../nbs/76_slide_run.ipynb #81a82a76
+def _is_stopped(folder):
+    "Is a folder what a job leaves that was stopped: slides, but no page?"
+    files = [path for path in folder.glob('*') if not path.name.startswith('.')]
+    done = [path.name == 'slides.csv' or (path/'slide.json').is_file() for path in files]
+    return bool(files) and all(done)
 
 # %% ../nbs/76_slide_run.ipynb #73ee6533
 def predict_slides(
     run, # A `Run` or its folder
     slides, # Folder with slides, one slide, or a list of both
-    out=None, # New folder; RUN/slides/NAME-OF-THE-FOLDER by default
+    out=None, # New folder, or that of a stopped job; RUN/slides/NAME-OF-THE-FOLDER by default
     stride:float=64, # Patch pixels from window to window
     threshold:float=.5, # Tumor from this probability on
     tta:bool=False, # Average the eight dihedral views of each window
@@ -262,8 +293,9 @@ def predict_slides(
     predictor = run.predictor(tta=tta)
     kwargs = dict(stride=stride, dense=dense, num_workers=num_workers)
     check_windows(predictor, **kwargs)
-    with claim_folder(out or run.folder/'slides'/_name(L(slides)[0])) as out:
-        def one(path): return _one_slide(predictor, path, out, mpp, threshold,
+    out = Path(out or run.folder/'slides'/_name(L(slides)[0]))
+    with claim_folder(out, new=not _is_stopped(out)):
+        def one(path): return _one_slide(run, predictor, path, out, mpp, threshold,
                                          kwargs | dict(progress=progress))
         found, failures = _each_slide(one, paths)
         if not found: raise SlidesFailed(failures)
