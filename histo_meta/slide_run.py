@@ -142,7 +142,7 @@ def slide_json(
 def _write_slide(folder, slide, mask, result, made):
     "Write everything about one slide into a new folder; `made`: from `prediction_facts`"
     folder.mkdir()
-    np.savez_compressed(folder/'grid.npz', **result.grid._asdict(), mpp=slide.mpp)
+    np.savez_compressed(folder/'grid.npz', **result.grid._asdict())
     write_csv(folder/'grid.csv', result.grid.table())
     write_geojson(folder/f'{result.name}.geojson', slide_features(result))
     facts = dict(made=made, grid_hash=file_hash(folder/'grid.npz'))
@@ -183,7 +183,7 @@ def stored_grid(
 )->ProbGrid: # None if there is none, if it was made in another way, or if it was changed
     "The probabilities that are stored in the folder of a slide"
     folder = Path(folder)
-    with suppress(InputError, AttributeError):   # no such file; a list in the place of facts
+    with suppress(InputError, AttributeError, KeyError):   # no such file, other content
         facts = read_json(folder/'slide.json', 2**28)
         if facts.get('made') != made: return None
         if facts.get('grid_hash') != file_hash(folder/'grid.npz'): return None
