@@ -418,7 +418,7 @@ def evaluate_slides(
     stride:float=64, # Patch pixels from window to window
     threshold:float=.5, # Windows and slides are positive from this probability on
     tta:bool=False, # Average the eight dihedral views of each window
-    dense:bool=False, # Predict whole fields at once: faster, and a little different
+    dense:bool=False, # Faster, but approximate: compare both ways before you trust a threshold
     mpp:float=None, # Microns per pixel, where the files do not say
     annotations=None, # Folder with the annotations; that of the slides by default
     normal:bool=False, # Slides without an annotation are normal

@@ -281,7 +281,7 @@ def predict_slides(
     stride:float=64, # Patch pixels from window to window
     threshold:float=.5, # Tumor from this probability on
     tta:bool=False, # Average the eight dihedral views of each window
-    dense:bool=False, # Predict whole fields at once: faster, and a little different
+    dense:bool=False, # Faster, but approximate: compare both ways before you trust a threshold
     mpp:float=None, # Microns per pixel, where the files do not say
     num_workers:int=None, # Threads that read ahead; one per core, at most 8, by default
     progress:bool=True, # Show progress bars on standard error
