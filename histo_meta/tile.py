@@ -258,11 +258,13 @@ def _attempt(function, path):
     try: return function(path)
     except InputError as e: return e
 
+_AT_ONCE = 4   # slides whose tissue is found, which takes about 0.3 GB of memory each
+
 def _tile_all(paths, tile, progress):
     "The `Tiles` of slides, found by threads, and the errors of the others"
-    found = []
+    found, threads = [], min(_AT_ONCE, reading_threads())
     with progress_bar(len(paths), 'finding tissue', 'slides', disable=not progress) as bar:
-        for result in read_ahead(partial(_attempt, tile), paths, reading_threads()):
+        for result in read_ahead(partial(_attempt, tile), paths, threads):
             found.append(result)
             bar.update(1)
     errors = [str(one) for one in found if isinstance(one, InputError)]
