@@ -495,8 +495,10 @@ _PLOTS += [
           'Isolated tumor cells (itc) are below 0.2 mm in diameter, macro-metastases above 2 mm. '
           'The lines are intervals.', plot_sizes, lambda s: s.sizes.lesions.sum() > 0),
     _Plot('categories', 'Categories and stages', 'Categories of slides',
-          'The category of a slide is that of its largest lesion. Kappa has quadratic weights: a '
-          'mistake counts by the square of its steps.',
+          'The category of a slide is that of its largest lesion: found, or annotated. A single '
+          'lesion of two windows makes a slide positive here, even if its probability, a mean of '
+          '3x3 windows, is below the threshold, so that it is negative for the specificity. Kappa '
+          'has quadratic weights: a mistake counts by the square of its steps.',
           lambda s: plot_agreement(s.categories, 'Categories of slides')),
     _Plot('stages', 'Categories and stages', 'pN stages of patients',
           'From the categories of the slides of each patient, one lymph node each, by the rules of '
