@@ -18,7 +18,7 @@ from .base import (COLORS, MPP, PATCH, InputError, check_number, get_ax, progres
 from .bundle import Predictor
 from .data import resize_image
 from .dense import DensePredictor
-from .lesion import ProbGrid, _rings
+from .lesion import ProbGrid, outline_rings
 from .machine import reading_threads
 from .packed import read_ahead
 from .slide import Slide
@@ -177,19 +177,18 @@ def plot_heatmap(
     image = ax.imshow(grid.probs, extent=_extent(grid), cmap='Reds', vmin=0, vmax=1,
                       interpolation='nearest', alpha=opacity)
     ax.figure.colorbar(image, ax=ax, label='probability of tumor', shrink=.7)
-    mm = slide.mpp/1000
-    _draw(ax, [lesion.outline for lesion in lesions], mm, 'model', '-', 'found')
-    _draw(ax, [] if truth is None else [truth], mm, 'ink', '--', 'annotated')
+    _draw(ax, [lesion.outline for lesion in lesions], slide.mpp, 'model', '-', 'found')
+    _draw(ax, [] if truth is None else [truth], slide.mpp, 'ink', '--', 'annotated')
     ax.set(xlim=(0, width), ylim=(height, 0), xlabel='x (mm)', ylabel='y (mm)')
     ax.set_title(f'Probability of tumor on {slide.name}')
     ax.grid(False)
     return ax
 
-def _draw(ax, shapes, mm, color, style, label):
-    "The rings of shapes in level-0 pixels of `mm` millimetres, and their place in the legend"
+def _draw(ax, shapes, mpp, color, style, label):
+    "The rings of shapes in level-0 pixels of `mpp` microns, and their place in the legend"
     how = dict(color=COLORS[color], ls=style, lw=1.2)
-    for ring in (ring for shape in shapes for ring in _rings(shape)):
-        ax.plot(*ring.T*mm, **how)
+    for ring in (ring for shape in shapes for ring in outline_rings(shape)):
+        ax.plot(*ring.T*mpp/1000, **how)
     if shapes:
         ax.plot([], [], label=label, **how)
         ax.legend(loc='upper right')

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ITC_MM', 'MACRO_MM', 'CATEGORIES', 'ProbGrid', 'largest_diameter', 'lesion_category', 'slide_category', 'Lesion',
-           'find_lesions', 'lesion_table', 'slide_score', 'plot_lesions', 'simulate_lesion', 'simulate_grid']
+           'find_lesions', 'lesion_table', 'slide_score', 'outline_rings', 'plot_lesions', 'simulate_lesion',
+           'simulate_grid']
 
 # %% ../nbs/72_lesion.ipynb #fd083fa7
 from typing import NamedTuple
@@ -212,12 +213,15 @@ def slide_score(
     return float(min(means[known].max(), 1))
 
 # %% ../nbs/72_lesion.ipynb #3d5d12f4
-def _rings(outline):
-    "The corners (n,2) of each ring of polygons"
+def outline_rings(
+    outline, # A shapely polygon, or several
+): # Yields the corners (n, 2) of one ring after the other, holes too
+    "The rings of polygons, for drawing"
     import shapely
     for part in shapely.get_parts(outline):
         for ring in (part.exterior, *part.interiors): yield shapely.get_coordinates(ring)
 
+# %% ../nbs/72_lesion.ipynb #db73214d
 def _show_grid(ax, grid):
     "The probabilities as an image, with axes in mm from the slide's corner"
     rows, cols = grid.probs.shape
@@ -239,7 +243,8 @@ def plot_lesions(
     _show_grid(ax, grid)
     mm = grid.mm/grid.scale
     for number, lesion in enumerate(lesions, 1):
-        for ring in _rings(lesion.outline): ax.plot(*ring.T*mm, color=COLORS['accent'], lw=1.2)
+        for ring in outline_rings(lesion.outline):
+            ax.plot(*ring.T*mm, color=COLORS['accent'], lw=1.2)
         left, top, right, _ = np.array(lesion.outline.bounds)*mm
         ax.annotate(f'{number}: {lesion.category}', ((left + right)/2, top), (0, 3), ha='center',
                     textcoords='offset points', fontsize=8.5, color=COLORS['accent'])

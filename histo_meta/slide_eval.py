@@ -34,7 +34,7 @@ from .report import estimate_text, image_uri, page_templates, table_html
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (SlidesFailed, _each_slide, _name, _photo_uri, find_grid,
+from .slide_run import (SlidesFailed, each_slide, find_grid, path_name, photo_uri,
                                   predict_slides, prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
@@ -430,10 +430,11 @@ def evaluate_slides(
     check_number('threshold', threshold, 1e-6, 1, whole=False)
     run, paths = run if isinstance(run, Run) else Run(run), find_slides(*L(slides))
     check_windows(run.predictor(tta=tta), stride, dense, num_workers)
-    job = _Job(run, _name(L(slides)[0]), stride, threshold, dense, tta, mpp, annotations, normal)
+    name = path_name(L(slides)[0])
+    job = _Job(run, name, stride, threshold, dense, tta, mpp, annotations, normal)
     stages = _stages_beside(paths[0])
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
-        good, failures = _each_slide(partial(_check_annotation, job), paths)
+        good, failures = each_slide(partial(_check_annotation, job), paths)
         failures += _predict_missing(job, good, num_workers=num_workers, progress=progress)
         with write_together(out, last='metrics.json') as part:
             found, more = _compare_all(job, good, part/'heatmaps')
@@ -453,7 +454,7 @@ def _stages_beside(path):
 def _compare_all(job, paths, heatmaps):
     "A `SlideComparison` of each slide that was predicted, and lines about what failed"
     heatmaps.mkdir()
-    found, failures = _each_slide(partial(_compare, job, heatmaps=heatmaps), paths)
+    found, failures = each_slide(partial(_compare, job, heatmaps=heatmaps), paths)
     return [one for one in found.values() if one], failures
 
 # %% ../nbs/76a_slide_eval.ipynb #2920fb8a
@@ -604,7 +605,7 @@ def _page(folder, job, s, failures):
     plots = [(plot, image_uri((folder/f'{plot.name}.png').read_bytes()))
              for plot in _PLOTS if plot.known(s)]
     rows = slide_table(s)[:_MOST_MAPS].itertuples()
-    maps = [(row, one.notes, _photo_uri(folder/'heatmaps'/f'{one.slide}.png'))
+    maps = [(row, one.notes, photo_uri(folder/'heatmaps'/f'{one.slide}.png'))
             for row, one in zip(rows, s.found)]
     tables = [(*words, table_html(_with_words(table))) for *words, table in _tables(s)]
     more = f' The first {_MOST_MAPS}; all are in the folder heatmaps.'*(len(s.found) > _MOST_MAPS)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SlideResult', 'predict_slide', 'slide_features', 'write_geojson', 'slide_json', 'slide_hash', 'prediction_facts',
-           'stored_grid', 'find_grid', 'Slides', 'SlidesFailed', 'predict_slides', 'slides_html']
+           'stored_grid', 'find_grid', 'Slides', 'SlidesFailed', 'predict_slides', 'path_name', 'each_slide',
+           'slides_html', 'photo_uri']
 
 # %% ../nbs/76_slide_run.ipynb #9916d620
 import hashlib
@@ -293,28 +294,34 @@ def predict_slides(
     predictor = run.predictor(tta=tta)
     kwargs = dict(stride=stride, dense=dense, num_workers=num_workers)
     check_windows(predictor, **kwargs)
-    out = Path(out or run.folder/'slides'/_name(L(slides)[0]))
+    out = Path(out or run.folder/'slides'/path_name(L(slides)[0]))
     with claim_folder(out, new=not _is_stopped(out)):
         def one(path): return _one_slide(run, predictor, path, out, mpp, threshold,
                                          kwargs | dict(progress=progress))
-        found, failures = _each_slide(one, paths)
+        found, failures = each_slide(one, paths)
         if not found: raise SlidesFailed(failures)
         return _write_all(run, out, list(found.values()), failures)
 
 # %% ../nbs/76_slide_run.ipynb #8ab19749
-def _name(path):
-    "The name of a folder, or of a file without its ending"
+def path_name(
+    path, # Folder or file
+)->str: # Name of the folder, or of the file without its ending
+    "What to call the results about a folder or file"
     path = Path(os.path.abspath(path))
     return path.name if path.is_dir() else path.stem
 
-def _each_slide(function, paths):
-    "Results by path, and a line for each slide that failed"
+def each_slide(
+    function, # Takes a path
+    paths:list, # Slides
+)->tuple: # Dict of results by path, and a list with a line for each slide that failed
+    "Call a function for each slide, and go on where one raises an `InputError`"
     results, failures = {}, []
     for path in paths:
         try: results[path] = function(path)
         except InputError as e: failures.append(str(e))
     return results, failures
 
+# %% ../nbs/76_slide_run.ipynb #6ce27db5
 def _write_all(run, out, found, failures):
     found.sort(key=lambda one: one[0].prob, reverse=True)
     done = Slides(out, pd.DataFrame([result.row() for result, _ in found]), failures)
@@ -364,13 +371,15 @@ def slides_html(
     found:list, # (`SlideResult`, words and pictures) of each slide
 )->str: # A whole HTML page
     "All slides on one self-contained page"
-    pictures = [(result, crops, _photo_uri(done.folder/result.name/'heatmap.png'))
+    pictures = [(result, crops, photo_uri(done.folder/result.name/'heatmap.png'))
                 for result, crops in found]
     template = page_templates(dict(page=_PAGE), _STYLE).get_template('page')
     return template.render(
         name=f'{run.folder.name} on {done.folder.name}', done=done, slides=pictures,
         settings=found[0][0].settings, table=table_html(done.table.drop(columns='path')))
 
-def _photo_uri(path):
-    "A picture file as JPEG for the page, because a heat map shows tissue"
+def photo_uri(
+    path, # A picture file
+)->str: # For the `src` of an image
+    "A picture as JPEG, which suits a heat map, because it shows tissue"
     with Image.open(path) as image: return picture_uri(image.convert('RGB'))
