@@ -78,7 +78,7 @@ def compare_slide(
 def _true_category(region, mpp):
     "The category by the largest connected piece of a region in level-0 pixels"
     import shapely
-    pieces = shapely.get_parts(region)
+    pieces = [] if region.is_empty else shapely.get_parts(region)
     return slide_category([largest_diameter(piece)*mpp/1000 for piece in pieces])
 
 # %% ../nbs/76a_slide_eval.ipynb #f92e2555

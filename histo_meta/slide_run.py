@@ -241,8 +241,10 @@ class Slides(NamedTuple):
     def __repr__(self): return '\n'.join([f'{self.folder}: {self.summary}', *self.failures])
 
 class SlidesFailed(InputError):
-    "None of the slides could be read; `failures` has a line for each"
-    def __init__(self, failures):
+    "No slide could be predicted; `failures` has a line for each"
+    def __init__(self,
+        failures:list, # One line for each slide
+    ):
         super().__init__(failed_words(failures))
         self.failures = failures
 
