@@ -4,8 +4,11 @@ First the memory: a slide of 100,000x100,000 pixels, nearly all of it glass, is 
 one tile in the file), masked, tiled and predicted in a process of its own, whose peak must stay
 below 2 GB. Then the speed, with contestants that take turns: `predict_grid` against the bare
 network on the same windows, and `dense=True` at a stride of 32 against window by window. Without
-a bundle the network has random weights, which take as long as others.
+a bundle the network has random weights, which take as long as others. If a limit is broken, the
+exit code is 1.
 """
+import re
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -23,6 +26,9 @@ from histo_meta.tissue_mask import tissue_mask
 
 SIDE = 100_000  # pixels along the side of the large slide
 STRIDE = 32     # pixels from window to window
+MEMORY = 2_000  # MB at the peak, at most
+BARE = .9       # of the speed of the bare network, at least, window by window
+DENSE = 4       # times as fast as window by window, at least
 
 
 def step(what, before):
@@ -45,7 +51,8 @@ def memory(bundle, side):
             for dense in (False, True):
                 grid = predict_grid(predictor, slide, mask, dense=dense)
                 step(f'{np.isfinite(grid.probs).sum():,} windows, {dense=}', before)
-    print(f'\n{path.name} has {side:,}x{side:,} pixels; the limit is 2,000 MB')
+    print(f'\n{path.name} has {side:,}x{side:,} pixels; '
+          f'peak {memory_mb("VmHWM"):,.0f} MB, the limit is {MEMORY:,} MB')
 
 
 def windows(slide, mask, size):
@@ -79,6 +86,16 @@ def speed(bundle, rounds):
             return predictor, len(x), take_turns(contestants, rounds)
 
 
+def broken_limits(text, rates):
+    "What is over a limit, from the text about memory and the table of rates"
+    peak = re.search(r'peak ([\d,]+) MB', text)
+    if peak and int(peak[1].replace(',', '')) > MEMORY: yield f'memory: {peak[0]}'
+    one = rates['window by window']
+    for name, ratio, least in (('of the bare network', one/rates['limit: bare network'], BARE),
+                               ('times as fast with dense', rates['dense']/one, DENSE)):
+        if ratio.median() < least: yield f'speed: {ratio.median():.2f} {name}, not {least}'
+
+
 def main():
     parser = arguments(__doc__, patches=None)
     parser.add_argument('--bundle', help='folder of a bundle; a network that was never trained')
@@ -90,11 +107,13 @@ def main():
     with tempfile.TemporaryDirectory() as tmp:
         bundle = args.bundle or new_bundle(args.arch, Path(tmp)/'bundle', args.size)
         print(start(patches='synthetic slides'))
-        if args.side:
-            print('\n' + alone(__file__, '--memory', '--bundle', bundle, '--side', args.side))
+        text = args.side and alone(__file__, '--memory', '--bundle', bundle, '--side', args.side)
+        print(f'\n{text or "memory was not measured"}')
         predictor, n, rates = speed(bundle, args.rounds)
         print(f'\n{predictor}, {n:,} windows, stride {STRIDE}; images are windows:\n')
         print(table(rates, 'window by window', 'limit: bare network'))
+    broken = '; '.join(broken_limits(text or '', rates))
+    if broken: sys.exit(f'limits are broken: {broken}')
 
 
 if __name__ == '__main__': main()

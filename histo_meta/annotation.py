@@ -8,7 +8,7 @@ __all__ = ['TUMOR_GROUPS', 'CUT_GROUPS', 'MASK_ENDINGS', 'Annotation', 'read_ann
 # %% ../nbs/70b_annotation.ipynb #e695b8db
 import math, re, warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from PIL import Image
 
 from .base import InputError, as_input_error, centre_box, check_number
 from .files import check_file, read_bytes, read_json
-from .slide import Slide
+from .slide import Slide, SlideFile
 
 # %% ../nbs/70b_annotation.ipynb #fa9eb2c7
 @dataclass
@@ -104,6 +104,7 @@ class _Object(NamedTuple):
     number:int # Its place in the file, from 1
     group:str # Its group or class; None if it has none
     polygons:list # Lists of rings: the outline, then its holes; empty for points and lines
+    qupath:bool=False # Do its coordinates begin at `Slide.origin`?
 
     def __str__(self): return f'object {self.number}' + f' ({self.group})'*bool(self.group)
 
@@ -164,7 +165,8 @@ def _object_region(item, path, slide, factor):
     except ValueError as e:
         raise InputError(f'{where} {e}; correct it in the program that drew it') from e
     region = shapely.union_all([polygon for polygon, _ in found])
-    region = shapely.transform(region, lambda xy: xy*factor)
+    start = slide.origin if item.qupath else (0, 0)
+    region = shapely.transform(region, lambda xy: xy*factor + start)
     _check_bounds(region, slide, where)
     return region, any(repaired for _, repaired in found)
 
@@ -284,7 +286,7 @@ def _read_features(data, path):
         rings, kind = shape.get('coordinates'), shape.get('type')
         many = kind == 'MultiPolygon' and isinstance(rings, list)
         polygons = rings if many else [rings] if kind in ('Polygon', 'MultiPolygon') else []
-        yield _Object(i, _class_name(feature), polygons)
+        yield _Object(i, _class_name(feature), polygons, qupath=True)
 
 # %% ../nbs/70b_annotation.ipynb #dbef31d3
 def _read_json_objects(path):
@@ -364,7 +366,7 @@ def _read_tile(mask, box, raw, known):
     left, top, width, height = box
     w, h = (min(n, end - start) for n, end, start in
             zip((width, height), mask.level0_size, (left, top)))
-    tile = np.asarray(mask._read_rgba((left, top), 0, (w, h)))[..., :3].any(-1)
+    tile = np.asarray(mask.read_rgba((left, top), 0, (w, h)))[..., :3].any(-1)
     if raw is not None and (w, h) == (width, height) and tile.min() == tile.max():
         known[raw] = tile[0, 0]
     return tile
@@ -378,7 +380,7 @@ def _tile_bytes(file, tiles):
 
 # %% ../nbs/70b_annotation.ipynb #72c804de
 def _tiled_strips(mask, tiles):
-    "Strips (rows, w) bool of a mask, opened as `Slide`, each a row of its tiles"
+    "Strips (rows, w) bool of a mask, opened as `SlideFile`, each a row of its tiles"
     (w, h), width, height, known = mask.level0_size, tiles.width, tiles.height, {}
     with open(mask.path, 'rb') as file:
         contents = _tile_bytes(file, tiles)
@@ -395,7 +397,7 @@ def _mask_strips(path):
     check_file(path, math.inf)
     tiles = None if path.suffix.lower() == '.png' else _find_tiles(path)
     if tiles:
-        mask = Slide(path, mpp=1)
+        mask = SlideFile(path)
         return mask.level0_size, _tiled_strips(mask, tiles)
     mask = _plain_mask(path)
     return mask.shape[::-1], [mask]
@@ -489,11 +491,8 @@ def read_annotation(
     return Annotation(path, region, slide.scale, slide.mpp, notes)
 
 # %% ../nbs/70b_annotation.ipynb #24764a48
-def find_annotation(
-    slide_path, # File of the slide
-    folder=None, # Folder with annotations; by default the folder of the slide
-): # `Path`, or None if there is no annotation
-    "The file with the annotation of a slide"
+def _annotation_files(slide_path, folder):
+    "The files with annotations of a slide, the one to use first"
     slide_path = Path(slide_path)
     folder = Path(folder or slide_path.parent)
     with as_input_error(folder, 'read'): found = sorted(folder.iterdir())
@@ -503,9 +502,25 @@ def find_annotation(
     names += [slide_path.stem + '_mask' + ending for ending in MASK_ENDINGS]
     if folder.resolve() != slide_path.parent.resolve():
         names += [slide_path.stem + ending for ending in MASK_ENDINGS]
-    return next((files[name.casefold()] for name in names if name.casefold() in files), None)
+    return [files[name.casefold()] for name in names if name.casefold() in files]
+
+def find_annotation(
+    slide_path, # File of the slide
+    folder=None, # Folder with annotations; by default the folder of the slide
+): # `Path`, or None if there is no annotation
+    "The file with the annotation of a slide"
+    return next(iter(_annotation_files(slide_path, folder)), None)
 
 # %% ../nbs/70b_annotation.ipynb #6a8781bf
+def _differs(file, found, slide):
+    "Has a second file of a slide other outlines than the annotation that was found?"
+    import shapely
+    if file.suffix.lower() not in _READERS: return True
+    try: other = read_annotation(file, slide).region
+    except InputError: return True
+    apart = shapely.symmetric_difference(found.region, other).area
+    return apart > .01*max(found.region.area, other.area)
+
 def slide_annotation(
     slide:Slide, # The slide
     folder=None, # Folder with annotations; by default the folder of the slide
@@ -513,8 +528,12 @@ def slide_annotation(
 )->Annotation:
     "Find and read the annotation of a slide"
     import shapely
-    file = find_annotation(slide.path, folder)
-    if file: return read_annotation(file, slide)
+    first, *others = _annotation_files(slide.path, folder) or [None]
+    if first:
+        found = read_annotation(first, slide)
+        notes = (f'{file.name} is not used, because {first.name} is there'
+                 for file in others if _differs(file, found, slide))
+        return replace(found, notes=(*found.notes, *notes))
     if normal: return Annotation(slide.path, shapely.MultiPolygon(), slide.scale, slide.mpp)
     place = f'in {folder}' if folder else 'next to it'
     raise InputError(f'{slide.path}: no annotation {place}; add one (NAME.xml, NAME.geojson or '

@@ -10,7 +10,7 @@ __all__ = ['histo_sample', 'histo_pack', 'histo_fetch', 'histo_tile', 'histo_tra
 import io
 
 from .base import InputError
-from .command import OptionalArg, Outcome, as_command, check_stdout
+from .command import OptionalArg, Outcome, SeveralArgs, as_command, check_stdout
 
 # %% ../nbs/90_cli.ipynb #17577b9d
 def _refuse(options, why):
@@ -165,7 +165,7 @@ def histo_evaluate(
     tta:bool=False, # Average the eight dihedral views of each patch or window
     stride:float=None, # Slides: patch pixels from window to window; 64 by default
     threshold:float=None, # Slides: tumor from this probability on; 0.5 by default
-    dense:bool=False, # Slides: predict whole fields at once: faster, and a little different
+    dense:bool=False, # Slides: faster, but approximate; compare before you trust a threshold
     mpp:float=None, # Slides: microns per pixel, where the files do not say
     annotations:str=None, # Slides: folder with the annotations; that of the slides by default
     normal:bool=False, # Slides: those without an annotation are normal
@@ -218,12 +218,12 @@ def histo_predict(
 @as_command
 def histo_slide(
     run:str, # Folder of a run
-    slides:str, # Folder with slides, or one slide
-    out:str=None, # New folder; RUN/slides/NAME-OF-SLIDES by default
+    slides:SeveralArgs(), # Folders with slides, and slides
+    out:str=None, # New folder, or that of a stopped job; RUN/slides/NAME-OF-SLIDES by default
     stride:float=64, # Patch pixels from window to window
     threshold:float=.5, # A window is tumor from this probability on
     tta:bool=False, # Average the eight dihedral views of each window
-    dense:bool=False, # Predict whole fields at once: faster, and a little different
+    dense:bool=False, # Faster, but approximate: compare both ways before you trust a threshold
     mpp:float=None, # Microns per pixel, where the files do not say
     workers:int=None, # Threads that read slides; one per core, at most eight, by default
 ):

@@ -18,7 +18,7 @@ from .base import (COLORS, MPP, PATCH, InputError, check_number, get_ax, progres
 from .bundle import Predictor
 from .data import resize_image
 from .dense import DensePredictor
-from .lesion import ProbGrid, _rings
+from .lesion import ProbGrid, outline_rings
 from .machine import reading_threads
 from .packed import read_ahead
 from .slide import Slide
@@ -145,11 +145,10 @@ def predict_grid(
         for rows, cols, p in run:
             probs[rows, cols] = p
             bar.update(len(p))
-    return ProbGrid(probs, grid.stride, grid.left, grid.top, slide.scale)
+    place = grid.stride, grid.left, grid.top, slide.scale, slide.mpp*slide.scale
+    return ProbGrid(probs, *place)
 
 # %% ../nbs/74_heatmap.ipynb #fc8155d2
-_MM = MPP/1000   # mm per patch pixel
-
 def _thumbnail(slide, most=1500):
     "A picture of the slide, with at most so many pixels along a side"
     return slide.thumbnail(max(MPP, slide.mpp*max(slide.level0_size)/most))
@@ -157,8 +156,8 @@ def _thumbnail(slide, most=1500):
 def _extent(grid):
     "Left, right, bottom and top of the grid in mm, each window drawn as a square around its centre"
     rows, cols = grid.probs.shape
-    x, y = ((first + (PATCH - grid.stride)/2)*_MM for first in (grid.left, grid.top))
-    step = grid.stride*_MM
+    x, y = ((first + (PATCH - grid.stride)/2)*grid.mm for first in (grid.left, grid.top))
+    step = grid.stride*grid.mm
     return x, x + cols*step, y + rows*step, y
 
 # %% ../nbs/74_heatmap.ipynb #358a95ac
@@ -171,25 +170,25 @@ def plot_heatmap(
     ax=None, # Matplotlib `Axes` to draw on; new ones by default
 ): # The `Axes`
     "Probabilities in colours over a picture of the slide"
-    width, height = slide.width*_MM, slide.height*_MM
+    width, height = slide.width*grid.mm, slide.height*grid.mm
     ax = get_ax(ax, (6.5, min(10, 5.2*height/width + .7)))
     ax.imshow(_thumbnail(slide), extent=(0, width, height, 0), alpha=.6)
     opacity = np.nan_to_num(.15 + .7*grid.probs)
     image = ax.imshow(grid.probs, extent=_extent(grid), cmap='Reds', vmin=0, vmax=1,
                       interpolation='nearest', alpha=opacity)
     ax.figure.colorbar(image, ax=ax, label='probability of tumor', shrink=.7)
-    _draw(ax, [lesion.outline for lesion in lesions], grid.scale, 'model', '-', 'found')
-    _draw(ax, [] if truth is None else [truth], grid.scale, 'ink', '--', 'annotated')
+    _draw(ax, [lesion.outline for lesion in lesions], slide.mpp, 'model', '-', 'found')
+    _draw(ax, [] if truth is None else [truth], slide.mpp, 'ink', '--', 'annotated')
     ax.set(xlim=(0, width), ylim=(height, 0), xlabel='x (mm)', ylabel='y (mm)')
     ax.set_title(f'Probability of tumor on {slide.name}')
     ax.grid(False)
     return ax
 
-def _draw(ax, shapes, scale, color, style, label):
-    "The rings of shapes in level-0 pixels, and their place in the legend"
+def _draw(ax, shapes, mpp, color, style, label):
+    "The rings of shapes in level-0 pixels of `mpp` microns, and their place in the legend"
     how = dict(color=COLORS[color], ls=style, lw=1.2)
-    for ring in (ring for shape in shapes for ring in _rings(shape)):
-        ax.plot(*ring.T*_MM/scale, **how)
+    for ring in (ring for shape in shapes for ring in outline_rings(shape)):
+        ax.plot(*ring.T*mpp/1000, **how)
     if shapes:
         ax.plot([], [], label=label, **how)
         ax.legend(loc='upper right')

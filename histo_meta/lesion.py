@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ITC_MM', 'MACRO_MM', 'CATEGORIES', 'ProbGrid', 'largest_diameter', 'lesion_category', 'slide_category', 'Lesion',
-           'find_lesions', 'lesion_table', 'slide_score', 'plot_lesions', 'simulate_lesion', 'simulate_grid']
+           'find_lesions', 'lesion_table', 'slide_score', 'outline_rings', 'plot_lesions', 'simulate_lesion',
+           'simulate_grid']
 
 # %% ../nbs/72_lesion.ipynb #fd083fa7
 from typing import NamedTuple
@@ -25,6 +26,10 @@ class ProbGrid(NamedTuple):
     left:float=0 # Patch pixels from the slide's left edge to the first column of windows
     top:float=0 # Patch pixels from the slide's top edge to the first row of windows
     scale:float=1. # Level-0 pixels per patch pixel
+    patch_mpp:float=MPP # Microns per patch pixel of this slide
+
+    @property
+    def mm(self): return self.patch_mpp/1000   # millimetres per patch pixel
 
     def __repr__(self):
         rows, cols = self.probs.shape
@@ -64,6 +69,7 @@ def _check_grid(grid):
                                '0..1; give probabilities of tumor, not logits')
     check_number('the stride of the grid', grid.stride, 1, 10**5, whole=False)
     check_number('the scale of the grid', grid.scale, .001, 1000, whole=False)
+    check_number('the patch_mpp of the grid', grid.patch_mpp, .001, 1000, whole=False)
 
 # %% ../nbs/72_lesion.ipynb #884f9b58
 _EIGHT = np.ones((3, 3), int)   # a window and its 8 neighbours
@@ -104,7 +110,6 @@ def largest_diameter(
     return float(pdist(corners).max(initial=0))
 
 # %% ../nbs/72_lesion.ipynb #1d723f43
-_MM = MPP/1000           # millimetres per patch pixel
 _CELL = 15/MPP           # patch pixels along a tumour cell of about 15 microns
 _DIAGONAL = CENTRE*2**.5 # of the centre of a window
 
@@ -162,8 +167,8 @@ def _lesion(grid, rows, cols):
     best = probs.argmax()
     x, y = grid.centres(level0=True)
     squares = _squares(rows, cols)
-    diameter = _diameter(rows, cols, grid.stride)*_MM
-    area = _area(len(rows), squares.length*grid.stride, grid.stride)*_MM**2
+    diameter = _diameter(rows, cols, grid.stride)*grid.mm
+    area = _area(len(rows), squares.length*grid.stride, grid.stride)*grid.mm**2
     return Lesion(lesion_category(diameter), float(diameter), float(area), float(probs[best]),
                   float(probs.mean()), float(x[cols[best]]), float(y[rows[best]]), len(rows),
                   _place(squares, grid))
@@ -208,17 +213,20 @@ def slide_score(
     return float(min(means[known].max(), 1))
 
 # %% ../nbs/72_lesion.ipynb #3d5d12f4
-def _rings(outline):
-    "The corners (n,2) of each ring of polygons"
+def outline_rings(
+    outline, # A shapely polygon, or several
+): # Yields the corners (n, 2) of one ring after the other, holes too
+    "The rings of polygons, for drawing"
     import shapely
     for part in shapely.get_parts(outline):
         for ring in (part.exterior, *part.interiors): yield shapely.get_coordinates(ring)
 
+# %% ../nbs/72_lesion.ipynb #db73214d
 def _show_grid(ax, grid):
     "The probabilities as an image, with axes in mm from the slide's corner"
     rows, cols = grid.probs.shape
-    left, top = ((v + (PATCH - grid.stride)/2)*_MM for v in (grid.left, grid.top))
-    step = grid.stride*_MM
+    left, top = ((v + (PATCH - grid.stride)/2)*grid.mm for v in (grid.left, grid.top))
+    step = grid.stride*grid.mm
     image = ax.imshow(grid.probs, cmap='Blues', vmin=0, vmax=1,
                       extent=(left, left + cols*step, top + rows*step, top))
     ax.figure.colorbar(image, ax=ax, label='probability of tumor', shrink=.8)
@@ -233,9 +241,10 @@ def plot_lesions(
     "The grid as an image, with the outline, number and category of each lesion"
     ax = get_ax(ax, (6, 4.2))
     _show_grid(ax, grid)
-    mm = _MM/grid.scale
+    mm = grid.mm/grid.scale
     for number, lesion in enumerate(lesions, 1):
-        for ring in _rings(lesion.outline): ax.plot(*ring.T*mm, color=COLORS['accent'], lw=1.2)
+        for ring in outline_rings(lesion.outline):
+            ax.plot(*ring.T*mm, color=COLORS['accent'], lw=1.2)
         left, top, right, _ = np.array(lesion.outline.bounds)*mm
         ax.annotate(f'{number}: {lesion.category}', ((left + right)/2, top), (0, 3), ha='center',
                     textcoords='offset points', fontsize=8.5, color=COLORS['accent'])
@@ -263,7 +272,7 @@ def simulate_lesion(
     radius = np.maximum(1 + swing, .2)
     edge = radius*(np.cos(angle) + 1j*flat*np.sin(angle))*np.exp(2j*np.pi*rng.random())
     points = np.column_stack([edge.real, edge.imag])
-    points *= diameter_mm/_MM/largest_diameter(points)
+    points *= diameter_mm*1000/MPP/largest_diameter(points)
     return shapely.Polygon(points + [x, y])
 
 # %% ../nbs/72_lesion.ipynb #5ad0752c

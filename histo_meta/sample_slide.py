@@ -45,9 +45,9 @@ def _halve(tile):
     return ((sums + 2)//4).astype(np.uint8)
 
 def level_sizes(
-    width:int, # Of level 0
-    height:int,
-)->list: # Width and height of each level
+    width:int, # Of level 0, in its pixels
+    height:int, # Of level 0, in its pixels
+)->list: # Width and height of each level, in its own pixels
     "Halve a slide until its smaller side is below 512 pixels"
     sizes = [(width, height)]
     while min(sizes[-1]) >= SLIDE_TILE: sizes.append((sizes[-1][0]//2, sizes[-1][1]//2))
@@ -156,7 +156,7 @@ def _finish_tiff(file, sizes, places, mpp, big=None):
 # %% ../nbs/15b_sample_slide.ipynb #6a9dcc56
 def write_tiff(
     path, # File to write
-    plan:SlidePlan,
+    plan:SlidePlan, # The slide, from `plan_slide`
     bar=None, # Progress bar that counts tiles of level 0
 ):
     "Draw a slide into a pyramidal TIFF file"
@@ -236,8 +236,8 @@ def make_slide(
     name:str='slide', # Name of the files, without ending
     lesions=(), # 'itc', 'micro' or 'macro', or the diameter in mm, of each lesion
     seed=0, # Integer or sequence of integers; the same seed gives the same slide
-    width:int=5000, # In pixels of 0.972 microns
-    height:int=4500, # In pixels of 0.972 microns
+    width:int=5000, # Patch pixels, 0.972 microns each, whatever the `scale`
+    height:int=4500, # Patch pixels
     scale:float=1., # Level 0 has pixels of 0.972/scale microns
     pen:bool=None, # A pen mark? None: on 2 of 5 slides
     fold:bool=None, # A fold? None: on every second slide

@@ -20,24 +20,25 @@ from sklearn.metrics import roc_curve
 
 from . import __version__
 from .annotation import slide_annotation
-from .base import (COLORS, PATCH, InputError, check_number, get_ax, one_line, say, theme,
+from .base import (COLORS, InputError, check_number, get_ax, one_line, say, theme,
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
 from .froc import (FROC, SlideMatch, evaluation_mask, find_detections, froc, hit_regions,
                              match_detections, plot_froc, sensitivity_by_size)
-from .heatmap import plot_heatmap
+from .heatmap import check_windows, plot_heatmap
 from .intervals import Estimate, auc_ci, check_proportion, proportion_ci
-from .lesion import CATEGORIES, ProbGrid, find_lesions, slide_category, slide_score
+from .lesion import (CATEGORIES, ProbGrid, find_lesions, largest_diameter,
+                               slide_category, slide_score)
 from .report import estimate_text, image_uri, page_templates, table_html
 
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (_each_slide, _name, _photo_uri, predict_slides, prediction_facts,
-                                  stored_grid)
+from .slide_run import (SlidesFailed, each_slide, find_grid, path_name, photo_uri,
+                                  predict_slides, prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
-from .tile import failed_words
+from .tile import note_lines
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599
 class SlideComparison(NamedTuple):
@@ -45,7 +46,7 @@ class SlideComparison(NamedTuple):
     slide:str # Its name
     prob:float # Probability of the slide; see `slide_score`
     predicted:str # Category by the largest lesion that was found; one of `CATEGORIES`
-    actual:str # Category by the largest annotated one
+    actual:str # Category by the largest connected piece of annotated tumor
     match:SlideMatch # Annotated regions, and false positives
     detections:pd.DataFrame # x, y in level-0 pixels, prob, region: number of the one it hits, or 0
     notes:tuple=() # Sentences about the slide and its annotation
@@ -61,7 +62,7 @@ class SlideComparison(NamedTuple):
 def compare_slide(
     slide:str, # Name of the slide
     grid:ProbGrid, # Its probabilities
-    region, # Its annotated tumor: a shapely geometry in level-0 pixels, or a mask
+    region, # Its annotated tumor: a shapely geometry in level-0 pixels
     mpp:float, # Microns per level-0 pixel
     threshold:float=.5, # Windows are positive from this probability on
     notes:tuple=(), # Sentences about the slide and its annotation
@@ -72,8 +73,13 @@ def compare_slide(
     detections['region'] = hit_regions(detections, mask)
     return SlideComparison(
         slide, slide_score(grid), slide_category(find_lesions(grid, threshold)),
-        slide_category(mask.regions.diameter_mm), match_detections(detections, mask), detections,
-        tuple(notes))
+        _true_category(region, mpp), match_detections(detections, mask), detections, tuple(notes))
+
+def _true_category(region, mpp):
+    "The category by the largest connected piece of a region in level-0 pixels"
+    import shapely
+    pieces = [] if region.is_empty else shapely.get_parts(region)
+    return slide_category([largest_diameter(piece)*mpp/1000 for piece in pieces])
 
 # %% ../nbs/76a_slide_eval.ipynb #f92e2555
 class _Patients(NamedTuple):
@@ -325,7 +331,8 @@ def slide_metrics(
         level=s.level, n_boot=s.n_boot, seed=s.seed, threshold=s.threshold, auc=s.auc,
         sensitivity=s.sensitivity, specificity=s.specificity, froc=result,
         sizes=s.sizes.reset_index(), categories=_plain_agreement(s.categories),
-        stages=_plain_agreement(s.stages), notes=s.notes))
+        stages=_plain_agreement(s.stages), notes=s.notes,
+        slide_notes={one.slide: one.notes for one in s.found if one.notes}))
 
 # %% ../nbs/76a_slide_eval.ipynb #70cb8546
 @dataclass(frozen=True)
@@ -345,13 +352,11 @@ class _Job:
     def annotation(self, slide): return slide_annotation(slide, self.annotations, self.normal)
 
     def stored(self, path):
-        "The folder and the `ProbGrid` of an earlier prediction, or None"
+        "The folder and the `ProbGrid` of an earlier prediction; None for both if there is none"
         with self.open(path) as slide:
             options = dict(stride=self.stride, dense=self.dense, tta=self.tta)
             made = prediction_facts(self.run.config['hash'], slide, **options)
-        for folder in sorted((self.run.folder/'slides').glob('*')):
-            grid = stored_grid(folder/slide.name, made)
-            if grid: return folder, grid
+        return find_grid(self.run, slide.name, made)
 
 # %% ../nbs/76a_slide_eval.ipynb #8b6bb953
 def _check_annotation(job, path):
@@ -368,8 +373,8 @@ def _free(folder):
 # %% ../nbs/76a_slide_eval.ipynb #676de4c6
 def _predict_missing(job, paths, **kwargs):
     "Predict the slides that were not predicted yet; lines about those that failed"
-    known = {path: job.stored(path) for path in paths}
-    folders = sorted({str(found[0]) for found in known.values() if found})
+    known = {path: job.stored(path)[0] for path in paths}
+    folders = sorted({str(folder) for folder in known.values() if folder})
     new = [path for path in paths if not known[path]]
     if folders: say(f'{len(paths) - len(new)} of {len(paths)} slides were predicted before in the '
                     f'same way: their probabilities are taken from {", ".join(folders)}')
@@ -377,7 +382,7 @@ def _predict_missing(job, paths, **kwargs):
     options = {key: getattr(job, key) for key in ('stride', 'threshold', 'dense', 'tta', 'mpp')}
     folder = _free(job.run.folder/'slides'/job.name)
     try: return predict_slides(job.run, new, folder, **options, **kwargs).failures
-    except InputError as e: return [str(e)]
+    except SlidesFailed as e: return e.failures
 
 # %% ../nbs/76a_slide_eval.ipynb #5e95f11b
 @dataclass(frozen=True)
@@ -389,18 +394,18 @@ class SlideEvaluation:
 
     def __repr__(self):
         notes = [f'note: {note}' for note in self.scores.notes]
+        notes += note_lines((one.slide, note) for one in self.scores.found for note in one.notes)
         return '\n'.join([repr(self.scores), f"report: {self.folder/'report.html'}", *notes,
                           *(f'not evaluated: {line}' for line in self.failures)])
 
 def _compare(job, path, heatmaps):
     "Compare a slide with its annotation, and draw both; None if it could not be predicted"
-    stored = job.stored(path)
-    if not stored: return None
-    _, grid = stored
+    _, grid = job.stored(path)
+    if not grid: return None
     with job.open(path) as slide:
         truth = job.annotation(slide)
-        notes = *slide.notes, *truth.notes
-        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold, notes)
+        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold,
+                              truth.notes)
         ax = plot_heatmap(slide, grid, find_lesions(grid, job.threshold), truth.region)
         save_png(ax, heatmaps/f'{slide.name}.png', dpi=100)
         return found
@@ -413,7 +418,7 @@ def evaluate_slides(
     stride:float=64, # Patch pixels from window to window
     threshold:float=.5, # Windows and slides are positive from this probability on
     tta:bool=False, # Average the eight dihedral views of each window
-    dense:bool=False, # Predict whole fields at once: faster, and a little different
+    dense:bool=False, # Faster, but approximate: compare both ways before you trust a threshold
     mpp:float=None, # Microns per pixel, where the files do not say
     annotations=None, # Folder with the annotations; that of the slides by default
     normal:bool=False, # Slides without an annotation are normal
@@ -422,18 +427,19 @@ def evaluate_slides(
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
 )->SlideEvaluation:
     "Predict annotated slides, compare them with their annotations, and write a report"
-    check_number('stride', stride, 1, 10*PATCH, whole=False)
     check_number('threshold', threshold, 1e-6, 1, whole=False)
     run, paths = run if isinstance(run, Run) else Run(run), find_slides(*L(slides))
-    job = _Job(run, _name(L(slides)[0]), stride, threshold, dense, tta, mpp, annotations, normal)
+    check_windows(run.predictor(tta=tta), stride, dense, num_workers)
+    name = path_name(L(slides)[0])
+    job = _Job(run, name, stride, threshold, dense, tta, mpp, annotations, normal)
     stages = _stages_beside(paths[0])
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
-        good, failures = _each_slide(partial(_check_annotation, job), paths)
+        good, failures = each_slide(partial(_check_annotation, job), paths)
         failures += _predict_missing(job, good, num_workers=num_workers, progress=progress)
         with write_together(out, last='metrics.json') as part:
             found, more = _compare_all(job, good, part/'heatmaps')
             failures += more
-            if not found: raise InputError(failed_words(failures))
+            if not found: raise SlidesFailed(failures)
             scores = slide_scores(found, stages, threshold, n_boot=n_boot)
             scores = replace(scores, notes=(*_leaks(run, scores), *scores.notes))
             _write_report(part, job, scores, failures)
@@ -448,7 +454,7 @@ def _stages_beside(path):
 def _compare_all(job, paths, heatmaps):
     "A `SlideComparison` of each slide that was predicted, and lines about what failed"
     heatmaps.mkdir()
-    found, failures = _each_slide(partial(_compare, job, heatmaps=heatmaps), paths)
+    found, failures = each_slide(partial(_compare, job, heatmaps=heatmaps), paths)
     return [one for one in found.values() if one], failures
 
 # %% ../nbs/76a_slide_eval.ipynb #2920fb8a
@@ -490,8 +496,10 @@ _PLOTS += [
           'Isolated tumor cells (itc) are below 0.2 mm in diameter, macro-metastases above 2 mm. '
           'The lines are intervals.', plot_sizes, lambda s: s.sizes.lesions.sum() > 0),
     _Plot('categories', 'Categories and stages', 'Categories of slides',
-          'The category of a slide is that of its largest lesion. Kappa has quadratic weights: a '
-          'mistake counts by the square of its steps.',
+          'The category of a slide is that of its largest lesion: found, or annotated. A single '
+          'lesion of two windows makes a slide positive here, even if its probability, a mean of '
+          '3x3 windows, is below the threshold, so that it is negative for the specificity. Kappa '
+          'has quadratic weights: a mistake counts by the square of its steps.',
           lambda s: plot_agreement(s.categories, 'Categories of slides')),
     _Plot('stages', 'Categories and stages', 'pN stages of patients',
           'From the categories of the slides of each patient, one lymph node each, by the rules of '
@@ -580,7 +588,7 @@ _CHAPTER = '''<h2>{{ chapter }}</h2>
 
 _MAPS = '''<h2>Heat maps</h2>
 <p class="note">In the order of the table. Red is the probability of each window. Outlines: found
-lesions in orange, annotated ones dashed and black.{{ more }}</p>
+lesions in blue, annotated ones dashed and black.{{ more }}</p>
 <div class="figures">{% for row, notes, uri in maps %}
 <figure><img src="{{ uri }}" alt="Heat map of {{ row.slide }}">
 <figcaption><b>{{ row.slide }}.</b> {{ row.actual }}, predicted {{ row.predicted }}; probability
@@ -597,7 +605,7 @@ def _page(folder, job, s, failures):
     plots = [(plot, image_uri((folder/f'{plot.name}.png').read_bytes()))
              for plot in _PLOTS if plot.known(s)]
     rows = slide_table(s)[:_MOST_MAPS].itertuples()
-    maps = [(row, one.notes, _photo_uri(folder/'heatmaps'/f'{one.slide}.png'))
+    maps = [(row, one.notes, photo_uri(folder/'heatmaps'/f'{one.slide}.png'))
             for row, one in zip(rows, s.found)]
     tables = [(*words, table_html(_with_words(table))) for *words, table in _tables(s)]
     more = f' The first {_MOST_MAPS}; all are in the folder heatmaps.'*(len(s.found) > _MOST_MAPS)

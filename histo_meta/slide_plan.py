@@ -34,9 +34,9 @@ def _slants(turns, radii):
 class Outline:
     "A polygon that can be seen in full from its centre"
     def __init__(self,
-        y:float, # Row of the centre
-        x:float, # Column of the centre
-        points, # (n, 2) rows and columns of the corners, in order of their angle
+        y:float, # Row of the centre, in patch pixels
+        x:float, # Column of the centre, in patch pixels
+        points, # (n, 2) rows and columns of the corners, in order of their angle, in patch pixels
     ):
         turns = np.arctan2(points[:, 0] - y, points[:, 1] - x)
         self.y, self.x, first = y, x, turns.argmin()
@@ -52,9 +52,9 @@ class Outline:
 # %% ../nbs/15d_slide_plan.ipynb #b25fbc00
 @patch
 def depth(self:Outline,
-    y, # Rows
-    x, # Columns, an array that broadcasts with `y`
-)->np.ndarray: # Positive inside
+    y, # Rows in patch pixels
+    x, # Columns in patch pixels, an array that broadcasts with `y`
+)->np.ndarray: # Patch pixels, positive inside
     "About how far inside the outline points are"
     dy, dx = y - self.y, x - self.x + 1e-9   # never exactly the centre, which has no angle
     edge = np.searchsorted(self.turns, np.arctan2(dy, dx), 'right') - 1
@@ -63,15 +63,15 @@ def depth(self:Outline,
 
 @patch(as_prop=True)
 def diameter(self:Outline
-)->float:
+)->float: # Patch pixels
     "The largest distance between two points of the outline"
     return _span(self.points)
 
 @patch
 def near(self:Outline,
-    y, # Rows, in order
-    x, # Columns, in order
-    pad:float=100.,
+    y, # Rows in patch pixels, in order
+    x, # Columns in patch pixels, in order
+    pad:float=100., # Patch pixels around the outline that are near, too
 )->tuple: # Two slices; empty if all is farther away than `pad`
     "The part of a grid that is near the outline"
     low, high = self.points.min(0) - pad, self.points.max(0) + pad
@@ -106,9 +106,9 @@ def _lobes(rng, n, diameter):
 # %% ../nbs/15d_slide_plan.ipynb #a03e3745
 def draw_outline(
     rng, # NumPy random generator
-    y:float, # Row of the centre
-    x:float, # Column of the centre
-    diameter:float, # Largest diameter
+    y:float, # Row of the centre, in patch pixels
+    x:float, # Column of the centre, in patch pixels
+    diameter:float, # Largest diameter, in patch pixels
     stretch:float=1.2, # Length divided by width
     rough:float=.2, # How uneven; 0 is an ellipse
     lobed:bool=False, # With bulges, as a lesion has them?
@@ -285,8 +285,8 @@ def _draw_fold(rng, body):
 @dataclass(eq=False)
 class SlidePlan:
     "What is where on a slide; lengths in patch pixels"
-    width:int # Of the slide
-    height:int # Of the slide
+    width:int # Of the slide, in patch pixels
+    height:int # Of the slide, in patch pixels
     scale:float # How many pixels of the slide fit into a patch pixel
     seed:tuple # Of integers
     style:SlideStyle # Stain, scanner and tumour

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['SlideResult', 'predict_slide', 'slide_features', 'write_geojson', 'slide_json', 'slide_hash', 'prediction_facts',
-           'stored_grid', 'Slides', 'predict_slides', 'slides_html']
+           'stored_grid', 'find_grid', 'Slides', 'SlidesFailed', 'predict_slides', 'path_name', 'each_slide',
+           'slides_html', 'photo_uri']
 
 # %% ../nbs/76_slide_run.ipynb #9916d620
 import hashlib
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,8 @@ from fastcore.foundation import L
 from PIL import Image
 
 from . import __version__
-from .base import PATCH, RESEARCH_ONLY, InputError, as_input_error, check_number, to_plain
+from .base import (PATCH, RESEARCH_ONLY, InputError, as_input_error, check_number, say,
+                             to_plain)
 from .files import (atomic_path, claim_folder, file_hash, read_json, save_png, write_json,
                               write_text, write_together)
 from .heatmap import check_windows, plot_heatmap, predict_grid
@@ -39,6 +42,7 @@ class SlideResult(NamedTuple):
     path:str # Its file
     mpp:float # Microns per pixel of level 0
     size:tuple # Width and height in pixels of level 0
+    origin:tuple # `Slide.origin`: where QuPath's coordinates begin
     tissue_mm2:float # Area of its tissue
     grid:ProbGrid # The probabilities
     prob:float # Probability that there is tumor on it; see `slide_score`
@@ -64,18 +68,19 @@ def predict_slide(
     slide:Slide, # The slide
     mask:TissueMask=None, # Its tissue; found by default
     threshold:float=.5, # Tumor from this probability on
+    grid:ProbGrid=None, # Its probabilities; predicted by default
     **kwargs, # Of `predict_grid`: stride, dense, num_workers, progress
 )->SlideResult:
     "Predict a slide, and find its lesions"
     check_number('threshold', threshold, 0, 1, whole=False)
     mask = mask or tissue_mask(slide)
-    grid = predict_grid(predictor, slide, mask, **kwargs)
+    grid = grid or predict_grid(predictor, slide, mask, **kwargs)
     lesions = find_lesions(grid, threshold)
     settings = dict(stride=float(grid.stride), threshold=threshold, tta=predictor.tta,
                     dense=kwargs.get('dense', False), model=predictor.config['hash'])
     return SlideResult(slide.name, os.path.abspath(slide.path), slide.mpp, slide.level0_size,
-                       mask.area_mm2, grid, slide_score(grid), slide_category(lesions), lesions,
-                       settings)
+                       slide.origin, mask.area_mm2, grid, slide_score(grid),
+                       slide_category(lesions), lesions, settings)
 
 # %% ../nbs/76_slide_run.ipynb #b8d8cf64
 _TUMOR = dict(name='Tumor', color=[200, 0, 0])   # as QuPath has it
@@ -87,6 +92,7 @@ def _lesion_parts(result):
         measurements = dict(probability=round(lesion.prob, 6), area_mm2=round(lesion.area_mm2, 6),
                             diameter_mm=round(lesion.diameter_mm, 4))
         inside = shapely.intersection(lesion.outline, shapely.box(0, 0, *result.size))
+        inside = shapely.transform(inside, lambda xy: xy - result.origin)
         shape = shapely.geometry.mapping(shapely.set_precision(inside, .01))
         yield shape, dict(objectType='annotation', name=f'{i}: {lesion.category}',
                           classification=_TUMOR, measurements=measurements)
@@ -94,9 +100,10 @@ def _lesion_parts(result):
 def _tile_parts(result):
     "The same of each window, drawn as a square of the stride around its centre"
     half, (width, height) = result.grid.stride*result.grid.scale/2, result.size
+    left, top = result.origin
     for tile in result.grid.table().itertuples():
-        x0, x1 = (round(min(max(tile.x + d, 0), width), 2) for d in (-half, half))
-        y0, y1 = (round(min(max(tile.y + d, 0), height), 2) for d in (-half, half))
+        x0, x1 = (round(min(max(tile.x + d, 0), width) - left, 2) for d in (-half, half))
+        y0, y1 = (round(min(max(tile.y + d, 0), height) - top, 2) for d in (-half, half))
         ring = [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
         yield dict(type='Polygon', coordinates=[ring]), dict(
             objectType='tile', measurements=dict(probability=round(float(tile.prob), 6)))
@@ -136,7 +143,7 @@ def slide_json(
 def _write_slide(folder, slide, mask, result, made):
     "Write everything about one slide into a new folder; `made`: from `prediction_facts`"
     folder.mkdir()
-    np.savez_compressed(folder/'grid.npz', **result.grid._asdict(), mpp=slide.mpp)
+    np.savez_compressed(folder/'grid.npz', **result.grid._asdict())
     write_csv(folder/'grid.csv', result.grid.table())
     write_geojson(folder/f'{result.name}.geojson', slide_features(result))
     facts = dict(made=made, grid_hash=file_hash(folder/'grid.npz'))
@@ -177,13 +184,26 @@ def stored_grid(
 )->ProbGrid: # None if there is none, if it was made in another way, or if it was changed
     "The probabilities that are stored in the folder of a slide"
     folder = Path(folder)
-    with suppress(InputError, AttributeError):   # no such file; a list in the place of facts
+    with suppress(InputError, AttributeError, KeyError):   # no such file, other content
         facts = read_json(folder/'slide.json', 2**28)
         if facts.get('made') != made: return None
         if facts.get('grid_hash') != file_hash(folder/'grid.npz'): return None
         with np.load(folder/'grid.npz', allow_pickle=False) as arrays:
             places = {name: float(arrays[name]) for name in ProbGrid._fields[1:]}
             return ProbGrid(arrays['probs'], **places)
+
+# %% ../nbs/76_slide_run.ipynb #5f7bebb4
+def find_grid(
+    run:Run, # Whose model it was
+    name:str, # Name of the slide
+    made:dict, # From `prediction_facts`
+    *others, # Folders to look into, besides those in RUN/slides
+)->tuple: # The folder, and the `ProbGrid`; (None, None) if there is none
+    "The probabilities of a slide in an earlier result of the run"
+    for folder in [*others, *sorted((run.folder/'slides').glob('*'))]:
+        grid = stored_grid(Path(folder)/name, made)
+        if grid: return folder, grid
+    return None, None
 
 # %% ../nbs/76_slide_run.ipynb #38c6aa1a
 _CROP = 200   # microns along the side
@@ -220,28 +240,51 @@ class Slides(NamedTuple):
 
     def __repr__(self): return '\n'.join([f'{self.folder}: {self.summary}', *self.failures])
 
+class SlidesFailed(InputError):
+    "No slide could be predicted; `failures` has a line for each"
+    def __init__(self,
+        failures:list, # One line for each slide
+    ):
+        super().__init__(failed_words(failures))
+        self.failures = failures
+
 # %% ../nbs/76_slide_run.ipynb #074ec07a
-def _one_slide(predictor, path, folder, mpp, threshold, kwargs):
+def _known_grid(run, slide, made, out, progress):
+    "The `ProbGrid` of a slide in an earlier result, or None"
+    folder, grid = find_grid(run, slide.name, made, out)
+    if grid and progress: say(f'{slide.name}: predicted before, in {folder}')
+    return grid
+
+def _one_slide(run, predictor, path, out, mpp, threshold, kwargs):
     "Predict and write one slide; its `SlideResult`, without the grid, and pictures for the page"
     with Slide(path, mpp) as slide:
         mask = tissue_mask(slide)
         options = {key: kwargs[key] for key in ('stride', 'dense')}
         made = prediction_facts(predictor.config['hash'], slide, tta=predictor.tta, **options)
-        result = predict_slide(predictor, slide, mask, threshold, **kwargs)
+        grid = _known_grid(run, slide, made, out, kwargs['progress'])
+        result = predict_slide(predictor, slide, mask, threshold, grid, **kwargs)
         crops = list(_crops(slide, result))
-        with write_together(folder) as part:
+        with write_together(out) as part:
             _write_slide(part/result.name, slide, mask, result, made)
+            shutil.rmtree(out/result.name, ignore_errors=True)   # of a job that was stopped
         return result._replace(grid=None), crops
+
+# %% ../nbs/76_slide_run.ipynb #81a82a76
+def _is_stopped(folder):
+    "Is a folder what a job leaves that was stopped: slides, but no page?"
+    files = [path for path in folder.glob('*') if not path.name.startswith('.')]
+    done = [path.name == 'slides.csv' or (path/'slide.json').is_file() for path in files]
+    return bool(files) and all(done)
 
 # %% ../nbs/76_slide_run.ipynb #73ee6533
 def predict_slides(
     run, # A `Run` or its folder
     slides, # Folder with slides, one slide, or a list of both
-    out=None, # New folder; RUN/slides/NAME-OF-THE-FOLDER by default
+    out=None, # New folder, or that of a stopped job; RUN/slides/NAME-OF-THE-FOLDER by default
     stride:float=64, # Patch pixels from window to window
     threshold:float=.5, # Tumor from this probability on
     tta:bool=False, # Average the eight dihedral views of each window
-    dense:bool=False, # Predict whole fields at once: faster, and a little different
+    dense:bool=False, # Faster, but approximate: compare both ways before you trust a threshold
     mpp:float=None, # Microns per pixel, where the files do not say
     num_workers:int=None, # Threads that read ahead; one per core, at most 8, by default
     progress:bool=True, # Show progress bars on standard error
@@ -253,27 +296,34 @@ def predict_slides(
     predictor = run.predictor(tta=tta)
     kwargs = dict(stride=stride, dense=dense, num_workers=num_workers)
     check_windows(predictor, **kwargs)
-    with claim_folder(out or run.folder/'slides'/_name(L(slides)[0])) as out:
-        def one(path): return _one_slide(predictor, path, out, mpp, threshold,
+    out = Path(out or run.folder/'slides'/path_name(L(slides)[0]))
+    with claim_folder(out, new=not _is_stopped(out)):
+        def one(path): return _one_slide(run, predictor, path, out, mpp, threshold,
                                          kwargs | dict(progress=progress))
-        found, failures = _each_slide(one, paths)
-        if not found: raise InputError(failed_words(failures))
+        found, failures = each_slide(one, paths)
+        if not found: raise SlidesFailed(failures)
         return _write_all(run, out, list(found.values()), failures)
 
 # %% ../nbs/76_slide_run.ipynb #8ab19749
-def _name(path):
-    "The name of a folder, or of a file without its ending"
+def path_name(
+    path, # Folder or file
+)->str: # Name of the folder, or of the file without its ending
+    "What to call the results about a folder or file"
     path = Path(os.path.abspath(path))
     return path.name if path.is_dir() else path.stem
 
-def _each_slide(function, paths):
-    "Results by path, and a line for each slide that failed"
+def each_slide(
+    function, # Takes a path
+    paths:list, # Slides
+)->tuple: # Dict of results by path, and a list with a line for each slide that failed
+    "Call a function for each slide, and go on where one raises an `InputError`"
     results, failures = {}, []
     for path in paths:
         try: results[path] = function(path)
         except InputError as e: failures.append(str(e))
     return results, failures
 
+# %% ../nbs/76_slide_run.ipynb #6ce27db5
 def _write_all(run, out, found, failures):
     found.sort(key=lambda one: one[0].prob, reverse=True)
     done = Slides(out, pd.DataFrame([result.row() for result, _ in found]), failures)
@@ -323,13 +373,15 @@ def slides_html(
     found:list, # (`SlideResult`, words and pictures) of each slide
 )->str: # A whole HTML page
     "All slides on one self-contained page"
-    pictures = [(result, crops, _photo_uri(done.folder/result.name/'heatmap.png'))
+    pictures = [(result, crops, photo_uri(done.folder/result.name/'heatmap.png'))
                 for result, crops in found]
     template = page_templates(dict(page=_PAGE), _STYLE).get_template('page')
     return template.render(
         name=f'{run.folder.name} on {done.folder.name}', done=done, slides=pictures,
         settings=found[0][0].settings, table=table_html(done.table.drop(columns='path')))
 
-def _photo_uri(path):
-    "A picture file as JPEG for the page, because a heat map shows tissue"
+def photo_uri(
+    path, # A picture file
+)->str: # For the `src` of an image
+    "A picture as JPEG, which suits a heat map, because it shows tissue"
     with Image.open(path) as image: return picture_uri(image.convert('RGB'))

@@ -95,10 +95,10 @@ class SlideWindow(NamedTuple):
     def zoom(self): return self.y.zoom
 
 def slide_window(
-    left:int, # In the slide's own pixels, as are top, width and height
-    top:int,
-    width:int,
-    height:int,
+    left:int, # Left edge in the slide's own pixels
+    top:int, # Top edge in the slide's own pixels
+    width:int, # Width in the slide's own pixels
+    height:int, # Height in the slide's own pixels
     zoom:float=1., # How many of the slide's pixels fit into one of 0.972 microns
 )->SlideWindow:
     "A window of a slide; it may reach beyond the slide"
@@ -118,7 +118,7 @@ def _bumps_along(axis, spacing):
 def placed_field(
     key:int, # From `place_key`
     spacing:float, # Patch pixels between the knots: the width of a hill
-    window:SlideWindow,
+    window:SlideWindow, # Where
 )->np.ndarray: # (height, width) float32, mean about 0 and standard deviation about 1
     "Random smooth hills and valleys that belong to places"
     (across, rows), (along, cols) = (_bumps_along(axis, spacing) for axis in window)
@@ -285,7 +285,7 @@ def _lay_fat(layout, plan, view):
     layout.fat = np.minimum(fat, -layout.tumor/6 - .2)
 
 def lay_out_slide(
-    plan:SlidePlan,
+    plan:SlidePlan, # The slide
     view:SlideView, # A window of the slide
 )->SlideLayout:
     "Where each structure is in a window"
@@ -512,11 +512,11 @@ def _paint(plan, view):
 
 # %% ../nbs/15c_slide_tissue.ipynb #dd9a7d52
 def draw_region(
-    plan:SlidePlan,
-    left:int, # In the slide's own pixels, as are top, width and height
-    top:int,
-    width:int,
-    height:int,
+    plan:SlidePlan, # The slide
+    left:int, # Left edge in the slide's own pixels
+    top:int, # Top edge in the slide's own pixels
+    width:int, # Width in the slide's own pixels
+    height:int, # Height in the slide's own pixels
 )->np.ndarray: # (height, width, 3) uint8
     "Draw a rectangle of a slide; it may reach beyond the slide"
     margin = math.ceil(_MARGIN*plan.scale)
@@ -530,11 +530,11 @@ def draw_region(
 _RIM = 64   # patch pixels; fields move the rim of tissue and pen marks by less
 
 def is_glass(
-    plan:SlidePlan,
-    left:int, # In the slide's own pixels, as are top, width and height
-    top:int,
-    width:int,
-    height:int,
+    plan:SlidePlan, # The slide
+    left:int, # Left edge in the slide's own pixels
+    top:int, # Top edge in the slide's own pixels
+    width:int, # Width in the slide's own pixels
+    height:int, # Height in the slide's own pixels
 )->bool: # False also where tissue is near
     "Is there nothing but glass in a rectangle?"
     low = np.array([top, left])/plan.scale - _RIM
@@ -547,7 +547,7 @@ def is_glass(
     return not any(near) and plan.body.tissue.depth(y[:, None], x).max() < -20
 
 def glass_tile(
-    plan:SlidePlan,
+    plan:SlidePlan, # The slide
 )->np.ndarray: # (512, 512, 3) uint8
     "A tile of empty glass, as it is at each multiple of 512 pixels"
     light = np.ones((_MARGIN, _MARGIN, 3), np.float32)

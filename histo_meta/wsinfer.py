@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from .base import PATCH, RESEARCH_ONLY, InputError, one_line, say
 from .bundle import Predictor
 from .data import resize_image
-from .export import _COMPARED, _MAX_DIFFERENCE, _ON_NOISE, _noise, _part, _silent
+from .export import (EXPORT_COMPARED, EXPORT_MAX_DIFFERENCE, EXPORT_ON_NOISE,
+                               noise_patches, silent_libraries, split_part)
 from .files import claim_folder, write_json, write_together
 from .packed import PatchReader
 from .stain import enhance
@@ -52,7 +53,7 @@ def _write_torchscript(predictor, path):
     "Trace a predictor into a file"
     example = torch.zeros(2, 3, PATCH, PATCH)
     try:
-        with _silent(), torch.no_grad():
+        with silent_libraries(), torch.no_grad():
             network = _WsinferNetwork(predictor).eval()
             torch.jit.trace(network, example, check_trace=False).save(str(path))
     except Exception as e:  # every architecture has a way of its own to refuse
@@ -76,7 +77,8 @@ def _wsinfer_config(config):
 # %% ../nbs/42a_wsinfer.ipynb #f8d54ace
 def _patches(split):
     "Batches (n, 96, 96, 3) uint8 to compare on, noise first, and the number of held-out patches"
-    noise, held_out = _noise(PATCH).permute(0, 2, 3, 1).numpy(), _part(split, 'valid', _COMPARED)
+    noise = noise_patches(PATCH).permute(0, 2, 3, 1).numpy()
+    held_out = split_part(split, 'valid', EXPORT_COMPARED)
     if not len(held_out): return [noise], 0
     reader = PatchReader(held_out, PATCH)
     reader.open()
@@ -92,15 +94,15 @@ def _probs(predictor, pixels):
 def _check_torchscript(predictor, path, split):
     "Compare a new TorchScript file with the predictor it was made from"
     batches, held_out = _patches(split)
-    with _silent(): network = torch.jit.load(str(path), map_location='cpu').eval()
+    with silent_libraries(): network = torch.jit.load(str(path), map_location='cpu').eval()
     def probs(pixels):
         x = torch.from_numpy(pixels).permute(0, 3, 1, 2)/255
         with torch.no_grad(): return network(x).softmax(1)[:, 1].numpy()
     worst = max(abs(probs(pixels) - _probs(predictor, pixels)).max() for pixels in batches)
-    if not worst <= _MAX_DIFFERENCE:
+    if not worst <= EXPORT_MAX_DIFFERENCE:
         raise InputError(f'the exported model differs from the original by up to {worst:.2g} in '
                          'probability, so it was not written; use histo_slide')
-    if split is not None and not held_out: say(f'{path.name}: {_ON_NOISE}')
+    if split is not None and not held_out: say(f'{path.name}: {EXPORT_ON_NOISE}')
 
 # %% ../nbs/42a_wsinfer.ipynb #4ebfbec7
 def export_wsinfer(
