@@ -93,12 +93,23 @@ def histo_tile(
     done = tile_slides(slides, dest, stride, most, seed, annotations, mpp, normal, progress=True)
     return Outcome(str(done), 2*bool(done.failures))
 
-# %% ../nbs/90_cli.ipynb #044fcc5f
+# %% ../nbs/90_cli.ipynb #7c728d85
 def _split_names(text):
     "The names in a list with commas; of 'none', no names"
     if text is None: return None
     return [] if text == 'none' else [name.strip() for name in text.split(',')]
 
+def _check_beside(scratch, mult, folds, split, valid):
+    "Refuse options that have no effect beside others"
+    if scratch: _refuse(dict(mult=mult), 'has no effect with --scratch')
+    if folds is not None:
+        _refuse(dict(split=split != 'auto', valid=valid),
+                'has no effect with --folds, which divides the patches itself')
+    elif split not in ('auto', 'random', 'slide'):
+        _refuse(dict(valid=valid),
+                f'has no effect with --split {split}, which says it patch by patch')
+
+# %% ../nbs/90_cli.ipynb #044fcc5f
 @as_command
 def histo_train(
     data:str, # Folder with labelled patches: Kaggle's, class folders, or PCam HDF5
@@ -130,13 +141,7 @@ def histo_train(
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')
-    if scratch: _refuse(dict(mult=mult), 'has no effect with --scratch')
-    if folds is not None:
-        _refuse(dict(split=split != 'auto', valid=valid),
-                'has no effect with --folds, which divides the patches itself')
-    elif split not in ('auto', 'random', 'slide'):
-        _refuse(dict(valid=valid),
-                f'has no effect with --split {split}, which says it patch by patch')
+    _check_beside(scratch, mult, folds, split, valid)
     from histo_meta.core import shared_cores
     from histo_meta.crossval import cross_validate
     from histo_meta.run import run_summary, train_run
