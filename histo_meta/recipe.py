@@ -134,13 +134,24 @@ def _largest_size(seconds, most):
     "The largest size at which a training does not take more than `most` seconds, or the smallest"
     return next((size for size in SIZES if seconds*(size/PATCH)**2 <= most), SIZES[-1])
 
-# %% ../nbs/41_recipe.ipynb #c9198518
+# %% ../nbs/41_recipe.ipynb #8fd2ea0d
 _TRANSFER = dict(lr=3e-3, augment=('dihedral', 'stain', 'color', 'zoom'))
 _SCRATCH = dict(lr=3e-3, ema=.998, dropout=0.,
                 augment=('dihedral', 'strong_stain', 'strong_color'))
 _MOST_NETWORKS = 3
 _MEASURED = {(DEFAULT_ARCH, True): _TRANSFER, (SCRATCH_ARCH, False): _SCRATCH}
 
+def _check_given(arch=None, augment=None, **numbers):
+    if arch: find_arch(arch)
+    if augment is not None: augmentations(augment)
+    check_settings(**numbers)
+
+def _fill(recipe, enough, fit, decided):
+    "Use the time for `fit` epochs: `enough` for each network, and more networks with the rest"
+    members = recipe.members if decided else min(_MOST_NETWORKS, max(1, fit//enough))
+    return replace(recipe, epochs=min(enough, max(1, fit)), members=members)
+
+# %% ../nbs/41_recipe.ipynb #c9198518
 def auto_recipe(
     n:int, # Patches to train on
     minutes:float=None, # Time for the training; no limit by default
@@ -163,12 +174,4 @@ def auto_recipe(
         most = 60*(minutes or _USUAL_MINUTES)
         recipe = replace(recipe, size=_largest_size(enough*seconds(PATCH), most))
     if minutes is None or 'epochs' in given: return replace(recipe, epochs=enough)
-    fit = int(60*minutes/seconds(recipe.size))
-    if 'members' not in given:
-        recipe = replace(recipe, members=min(_MOST_NETWORKS, max(1, fit//enough)))
-    return replace(recipe, epochs=min(enough, max(1, fit)))
-
-def _check_given(arch=None, augment=None, **numbers):
-    if arch: find_arch(arch)
-    if augment is not None: augmentations(augment)
-    check_settings(**numbers)
+    return _fill(recipe, enough, int(60*minutes/seconds(recipe.size)), 'members' in given)
