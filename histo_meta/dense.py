@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from fastai.layers import AdaptiveConcatPool2d
 from fastcore.basics import patch
 from PIL import Image
 from torch import nn
@@ -45,8 +46,9 @@ def _blank(network, size):
 def _parts(network):
     "Body and head of a network, if it is convolutional"
     parts = list(network.children())
+    pools = AdaptiveConcatPool2d, nn.AdaptiveAvgPool2d
     head = list(parts[1].children()) if len(parts) == 2 else []
-    if head and isinstance(head[0], nn.AdaptiveAvgPool2d): return parts
+    if head and isinstance(head[0], pools): return parts
     raise InputError('this network has no convolutional body with a pooling head; predict window '
                      'by window, without --dense (dense=True)')
 
@@ -77,13 +79,17 @@ class DenseNetwork(nn.Module):
     ):
         super().__init__()
         self.body, head = _parts(network)
-        self.rest = nn.Sequential(*head[1:])
+        self.pool, self.rest = head[0], nn.Sequential(*head[1:])
         self.side, self.every = side, every
 
     def forward(self,
         x:torch.Tensor, # Fields (n, 3, height, width), normalised
     )->torch.Tensor: # (n, rows, columns, 2)
-        vectors = F.avg_pool2d(self.body(x), self.side, self.every).permute(0, 2, 3, 1)
+        maps, window = self.body(x), (self.side, self.every)
+        pooled = F.avg_pool2d(maps, *window)
+        if isinstance(self.pool, AdaptiveConcatPool2d):
+            pooled = torch.cat([F.max_pool2d(maps, *window), pooled], 1)
+        vectors = pooled.permute(0, 2, 3, 1)
         return self.rest(vectors.flatten(0, 2)).unflatten(0, vectors.shape[:3])
 
 # %% ../nbs/43_dense.ipynb #af7ece49

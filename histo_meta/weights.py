@@ -55,7 +55,7 @@ def head_options(
     arch:str, # As for `find_arch`
 )->dict: # Arguments of `vision_learner`
     "The head that `arch` gets, where it is not fastai's own"
-    return dict(concat_pool=False) | (dict(lin_ftrs=[]) if arch in P4M_NETWORKS else {})
+    return dict(concat_pool=False, lin_ftrs=[]) if arch in P4M_NETWORKS else {}
 
 # %% ../nbs/29_weights.ipynb #3c2f8909
 def arch_stats(
