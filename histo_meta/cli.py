@@ -99,9 +99,8 @@ def _split_names(text):
     if text is None: return None
     return [] if text == 'none' else [name.strip() for name in text.split(',')]
 
-def _check_together(scratch, mult, folds, split, valid):
+def _check_split(folds, split, valid):
     "Refuse options that have no effect together with others"
-    if scratch: _refuse(dict(mult=mult), 'has no effect with --scratch')
     if folds is not None:
         _refuse(dict(split=split != 'auto', valid=valid),
                 'has no effect with --folds, which divides the patches itself')
@@ -141,7 +140,7 @@ def histo_train(
 ):
     "Train a classifier, evaluate it on held-out patches, and write the run"
     if out is None: raise InputError('no folder for the run; add --out runs/NAME')
-    _check_together(scratch, mult, folds, split, valid)
+    _check_split(folds, split, valid)
     from histo_meta.core import shared_cores
     from histo_meta.crossval import cross_validate
     from histo_meta.run import run_summary, train_run

@@ -146,6 +146,11 @@ def _check_given(arch=None, augment=None, **numbers):
     if augment is not None: augmentations(augment)
     check_settings(**numbers)
 
+def _check_rates(start, given):
+    if start['pretrained'] or 'lr_mult' not in given: return
+    raise InputError('lr_mult (--mult) has no effect on a network from scratch, whose layers all '
+                     'learn at one rate; leave it out')
+
 def _fill(recipe, enough, fit, decided):
     "Use the time for `fit` epochs: `enough` for each network, and more networks with the rest"
     members = recipe.members if decided else min(_MOST_NETWORKS, max(1, fit//enough))
@@ -163,6 +168,7 @@ def auto_recipe(
     given = {name: value for name, value in given.items() if value is not None}
     _check_given(minutes=minutes, **given)
     start = _network(given.get('arch'), given.get('pretrained'))
+    _check_rates(start, given)
     measured = _MEASURED.get((start['arch'], start['pretrained']), {})
     recipe = Recipe(**measured | start | given)
     bs = max(2, min(recipe.bs, n))
