@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FALLBACK_LR', 'read_patch_image', 'PatchBlock', 'patch_block', 'patch_stats', 'patch_tfms', 'PatchDataLoaders',
            'check_settings', 'patch_dls', 'TrainingPrecision', 'ShareCores', 'shared_cores', 'LRFind', 'TrainingLog',
-           'FiniteLoss', 'TrimMemory', 'fused_adam', 'patch_learner', 'lr_find', 'plot_lr_find', 'worker_errors',
+           'FiniteLoss', 'KeepMemory', 'fused_adam', 'patch_learner', 'lr_find', 'plot_lr_find', 'worker_errors',
            'augment_names', 'train_learner']
 
 # %% ../nbs/30_core.ipynb #341f78c2
@@ -44,7 +44,8 @@ from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patc
 from .depthwise import FastDepthwise
 from .ensemble import Ensemble
 from .machine import THREADS_GIVEN, check_compiler, compute_threads, core_use
-from .machine import find_precision, free_cores, trim_memory, usable_cores
+from .machine import find_precision, free_cores, keep_memory, trim_memory
+from .machine import usable_cores
 from .packed import PatchDL, ResizePatch, ResizeTrainingPatch, patch_side
 from .readers import MAX_SIDE, MIN_SIDE, check_sides, to_rgb
 from .scan import check_patches
@@ -416,8 +417,9 @@ class FiniteLoss(Callback):
     def _predicts(self): return hasattr(self.learn, 'gather_preds')
 
 # %% ../nbs/30_core.ipynb #c8e3a6d6
-class TrimMemory(Callback):
-    "Give memory that lies idle back to the system, once in a hundred mini-batches"
+class KeepMemory(Callback):
+    "Use freed memory again, and give what lies idle back once in a hundred mini-batches"
+    def before_fit(self): keep_memory()
     def after_batch(self):
         if self.training and self.train_iter % 100 == 0: trim_memory()
 
@@ -465,7 +467,7 @@ def patch_learner(
     if compile: check_compiler(dls.device)
     half = TrainingPrecision(find_precision(precision, dls.device), compile)
     log = [] if any(isinstance(cb, TrainingLog) for cb in L(cbs)) else [TrainingLog()]
-    cbs = [*log, FiniteLoss(), TrimMemory(), ChannelsLast(), half, *L(cbs)]
+    cbs = [*log, FiniteLoss(), KeepMemory(), ChannelsLast(), half, *L(cbs)]
     metrics = [accuracy, RocAucBinary()]
     kwargs = dict(opt_func=fused_adam) | kwargs
     learn = _make_learner(dls, arch, pretrained, metrics=metrics, cbs=cbs, **kwargs)
