@@ -636,32 +636,34 @@ def train_learner(
     check_settings(epochs=epochs, lr=lr, lr_mult=lr_mult, smoothing=smoothing, dropout=dropout,
                    ema=ema, minutes=minutes, members=members, seed=seed)
     stats, log = arch_stats(arch) if stats is None else stats, TrainingLog()
-    finished, loss = _go_on(log, checkpoints), CrossEntropyLossFlat(label_smoothing=smoothing)
-    end = _end(minutes, log, len(finished))
+    loss = CrossEntropyLossFlat(label_smoothing=smoothing)
+    finished, spent = _go_on(log, checkpoints)
+    end = _end(minutes, log, len(finished), spent)
     log.recipe = dict(pretrained=pretrained, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
                       smoothing=smoothing, dropout=dropout, ema=ema, minutes=minutes,
                       augment=augment_names(augment), seed=seed)
     def learner():
         return patch_learner(dls, arch, pretrained, [log, *L(cbs)], precision, compile,
                              dropout=dropout, loss_func=loss)
-    def train(share):
-        clock = Deadline(share*(end - perf_counter())) if minutes else None
+    def train(k):
+        before = spent if k == len(finished) else 0
+        clock = Deadline((end - perf_counter() + before)/(members - k)) if minutes else None
         average = WeightAverage(ema) if ema else None
         return _fit(learner(), epochs, log.lr_max or lr, lr_mult, [*L(average), *L(clock)],
                     checkpoints, progress)
     with no_random(seed), worker_errors():
         dls = patch_dls(source, seed=seed, bs=bs, stats=stats, augment=augment, **kwargs)
-        if members == 1: return train(1)
+        if members == 1: return train(0)
         return _train_members(train, learner, members, seed, log, finished)
 
 # %% ../nbs/30_core.ipynb #0af56182
 class _TimeIsOver(InputError): pass
 
-def _end(minutes, log, finished):
-    "When the time is over; if a training goes on, its finished networks have used some of it"
+def _end(minutes, log, finished, spent):
+    "When the time is over; networks that are `finished`, and the one that goes on, used some"
     if not minutes: return None
     used = log.history.seconds[log.history.member <= finished].sum() if finished else 0
-    return perf_counter() + 60*minutes - used
+    return perf_counter() + 60*minutes - used - spent
 
 def _fit(learn, epochs, lr, lr_mult, cbs, checkpoints, progress):
     "All layers in one cycle, at the suggestion of `lr_find` if there is no `lr`"
@@ -681,10 +683,11 @@ def _fit(learn, epochs, lr, lr_mult, cbs, checkpoints, progress):
 
 # %% ../nbs/30_core.ipynb #9d14f817
 def _go_on(log, checkpoints):
-    "Fill the log of a training that goes on; returns the weights of its finished networks"
-    if not checkpoints or not checkpoints.state: return []
-    log.so_far = state = checkpoints.state['callbacks'][log.name]['so_far']
-    return state['finished']
+    "Fill the log; returns weights of finished networks, and seconds that the next one has had"
+    if not checkpoints or not checkpoints.state: return [], 0
+    callbacks = checkpoints.state['callbacks']
+    log.so_far = state = callbacks[log.name]['so_far']
+    return state['finished'], callbacks.get('deadline', {}).get('spent', 0)
 
 def _networks(learner, weights):
     "A network for each of the `weights`"
@@ -698,7 +701,7 @@ def _train_members(train, learner, members, seed, log, weights):
     log.finished, learn = _networks(learner, weights), None
     for k in range(len(weights), members):
         if k: set_seed(seed + k)
-        try: learn = train(1/(members - k))
+        try: learn = train(k)
         except _TimeIsOver:
             if not k: raise
             warnings.warn(f'the time was enough for {k} of {members} networks', stacklevel=4)

@@ -89,7 +89,8 @@ def _noise_learner(arch, size, bs, precision, device, batches):
     x = torch.randn(bs, 3, size, size, device=device)
     batch = x, torch.arange(bs, device=device) % 2
     loaders = [DataLoader([batch]*n, bs=None) for n in (batches, 1)]
-    cbs = [ChannelsLast(), TrainingPrecision(find_precision(precision, device)), Stopwatch()]
+    half = TrainingPrecision(find_precision(precision, device))
+    cbs = [KeepMemory(), ChannelsLast(), half, Stopwatch()]
     return Learner(DataLoaders(*loaders, device=device), build_model(arch).to(device),
                    CrossEntropyLossFlat(), opt_func=fused_adam, cbs=cbs)
 
