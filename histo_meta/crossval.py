@@ -25,9 +25,9 @@ from .files import claim_folder, file_hash, read_json, write_json, write_text
 from .files import write_together
 from .metrics import apply_temperature, operating_point
 from .report import model_card, report_data, score_arrays
-from .run import Run, check_same, given_settings, predictions_hash, split_csv
-from .run import train_run, write_csv, write_evaluation
-from .run import _check_unfinished, _is_trained, _note_kept
+from .run import Run, check_same, check_unfinished, given_settings, is_trained
+from .run import note_kept, predictions_hash, split_csv, train_run, write_csv
+from .run import write_evaluation
 from .splits import FoldSplitter, given_split
 
 # %% ../nbs/65a_crossval.ipynb #c0bdc522
@@ -48,15 +48,15 @@ def cross_validate(
     given = given_settings(kwargs, data, folds=folds, seed=seed, recipe=recipe)
     begun = resume and _is_begun(out, given)
     if begun and (Path(out)/'metrics.json').exists(): return _finished(out)
-    if not begun: _check_unfinished(out)
+    if not begun: check_unfinished(out)
     began, by, runs = perf_counter() - _spent(out), _units(data, folds, progress), []
-    with claim_folder(out, new=not begun) as out, _note_kept(out):
+    with claim_folder(out, new=not begun) as out, note_kept(out):
         if not begun: _note_settings(out/'folds', given)
         with _nothing_left(out/'folds'):
             for fold in range(1, folds + 1):
                 if progress: say(f'fold {fold} of {folds}')
                 place, splitter = out/'folds'/f'{fold}', FoldSplitter(fold, folds, seed, by)
-                left = None if _is_trained(place) else _left(minutes, began, fold, folds)
+                left = None if is_trained(place) else _left(minutes, began, fold, folds)
                 runs.append(train_run(data, place, splitter, recipe=recipe, minutes=left,
                                       seed=seed, resume=resume, progress=progress,
                                       n_boot=n_boot, **kwargs))
@@ -76,7 +76,7 @@ def _units(data, folds, progress):
 def _spent(out):
     "Seconds for which the finished folds of a cross-validation were trained, if it goes on"
     done = [path.parent for path in Path(out).glob('folds/*/metrics.json')]
-    return sum(Run(place).info.model['seconds'] for place in done if _is_trained(place))
+    return sum(Run(place).info.model['seconds'] for place in done if is_trained(place))
 
 def _left(minutes, began, fold, folds):
     "The time for one fold: an equal part of what is left"

@@ -32,8 +32,8 @@ from .base import PATCH, SPLITS, InputError, as_input_error
 from .base import check_number, progress_bar, say
 from .machine import default_num_workers, reading_threads
 from .data import PATCH_COLUMNS, PatchSet, find_patches, open_patch, resize_image
-from .files import check_absent, claim_folder, file_hash, read_bytes
-from .files import temporary_folder, write_text
+from .files import check_absent, claim_folder, file_hash, move_synced
+from .files import read_bytes, temporary_folder, write_text
 from .readers import MAX_SIDE, MIN_SIDE, close_h5, h5_images, h5_rows, h5_start
 from .transforms import with_floats
 
@@ -290,7 +290,7 @@ def _finish(work, parts, final):
         close_h5(work.x(part))
         _write_rest(work.folder, part)
     _sign(work.folder)
-    os.rename(work.folder, final)
+    move_synced(work.folder, final)
     work.notes.unlink()
 
 def _sign(folder):

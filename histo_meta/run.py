@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
-           'write_training', 'predictions_hash', 'finish_run', 'save_run', 'EpochLines', 'KeepEpochs', 'train_run',
-           'given_settings', 'check_same', 'run_recipe', 'run_point', 'evaluation_info', 'evaluate_run',
-           'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run', 'export_run', 'wsinfer_run']
+           'write_training', 'predictions_hash', 'finish_run', 'save_run', 'is_trained', 'note_kept', 'EpochLines',
+           'KeepEpochs', 'train_run', 'given_settings', 'check_same', 'run_recipe', 'check_unfinished', 'run_point',
+           'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run',
+           'export_run', 'wsinfer_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
 import hashlib, math, os, re, shutil
@@ -502,7 +503,7 @@ def save_run(
     progress:bool=False, # Show a progress bar on standard error
 )->Run:
     "Make a run of a learner: write its training, and evaluate it on its validation set"
-    with claim_folder(folder) as folder, _note_kept(folder):
+    with claim_folder(folder) as folder, note_kept(folder):
         return _save(learn, folder, n_boot, num_workers, progress)
 
 def _save(learn, folder, n_boot, num_workers, progress, given=None):
@@ -513,13 +514,15 @@ def _save(learn, folder, n_boot, num_workers, progress, given=None):
                       learn.dls.patches.table)
 
 # %% ../nbs/65_run.ipynb #ba5f936a
-def _is_trained(folder):
+def is_trained(
+    folder, # Of a run
+)->bool:
     "Is there a model, and no training that could go on?"
     return _is_bundle(Path(folder)/'bundle') and not _can_go_on(folder)
 
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
-    if not _is_trained(folder):
+    if not is_trained(folder):
         ways = _ways_on(folder)
         return f'the training is kept in {folder}: {ways}' if ways else None
     if (folder/'metrics.json').exists(): return None
@@ -573,7 +576,9 @@ def _remove(path): shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 # %% ../nbs/65_run.ipynb #b789f14a
 @contextmanager
-def _note_kept(folder):
+def note_kept(
+    folder, # Of a run that is being trained
+):
     "Add a note about what is kept to any exception, a Ctrl-C for example; tidy up if nothing is"
     try: yield
     except BaseException as e:
@@ -683,15 +688,15 @@ def train_run(
     began, kwargs = perf_counter(), _given(kwargs)
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
     given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
-    if resume and _is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
-    if not (resume and _settings_file(out).exists()): _check_unfinished(out)
+    if resume and is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
+    if not (resume and _settings_file(out).exists()): check_unfinished(out)
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
     found = _find(data, split, kwargs)
     recipe = begun or _find_recipe(recipe, found, minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
     _check_network(recipe)
-    with (claim_folder(out, new=not begun) as out, _note_kept(out),
+    with (claim_folder(out, new=not begun) as out, note_kept(out),
           _pixels(found, out, files, progress, settings) as (found, keep)):
         checkpoints = _checkpoints(out, given, recipe, progress)
         patches = _read(found, keep, skip, settings['size'], progress)
@@ -847,7 +852,9 @@ def _training_minutes(minutes, began, report):
                      f'give {needed} or more')
 
 # %% ../nbs/65_run.ipynb #c8c5bdcf
-def _check_unfinished(folder):
+def check_unfinished(
+    folder, # Where a run is to be written
+):
     "Raise an `InputError` if a folder holds a training that is not evaluated; remove remains"
     kept = _kept(Path(folder))
     if kept: raise InputError(f'{folder} exists already: {kept}; or choose another name')
@@ -979,7 +986,7 @@ def _as_runs(runs):
 def _promote(folder):
     "Make the last epoch of an unfinished training the model of its run"
     last = _last_epoch(folder)
-    if last is None or _is_trained(folder): return
+    if last is None or is_trained(folder): return
     place, epoch = last
     info, lr_curve = _training(place)
     note = f'the training was interrupted: {_so_far(place, epoch)}'
