@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FALLBACK_LR', 'read_patch_image', 'PatchBlock', 'patch_block', 'patch_stats', 'patch_tfms', 'PatchDataLoaders',
-           'check_settings', 'patch_dls', 'TrainingPrecision', 'ShareCores', 'shared_cores', 'LRFind', 'TrainingLog',
-           'FiniteLoss', 'KeepMemory', 'fused_adam', 'patch_learner', 'lr_find', 'plot_lr_find', 'worker_errors',
-           'augment_names', 'train_learner']
+           'check_settings', 'check_rates', 'patch_dls', 'TrainingPrecision', 'ShareCores', 'shared_cores', 'LRFind',
+           'TrainingLog', 'FiniteLoss', 'KeepMemory', 'fused_adam', 'patch_learner', 'lr_find', 'plot_lr_find',
+           'worker_errors', 'augment_names', 'train_learner']
 
 # %% ../nbs/30_core.ipynb #341f78c2
 import signal, threading, traceback, warnings
@@ -195,6 +195,16 @@ def check_settings(
         to_be_found = value is None and name in ('lr', 'minutes', 'num_workers')
         if name not in _RANGES or to_be_found: continue
         check_number(_FLAGS.get(name, name), value, *_RANGES[name])
+
+def check_rates(
+    pretrained:bool, # Pretrained weights?
+    lr_mult:float, # As for `train_learner`
+):
+    "Raise an `InputError` if it is out of range, or given to a network from scratch"
+    check_settings(lr_mult=lr_mult)
+    if pretrained or lr_mult == 1: return
+    raise InputError('lr_mult (--mult) has no effect on a network from scratch, whose layers all '
+                     'learn at one rate; leave it out')
 
 # %% ../nbs/30_core.ipynb #4e10688a
 def _check_table(table, source):
@@ -633,18 +643,18 @@ def train_learner(
     **kwargs, # Passed on to `patch_dls`
 )->Learner: # Trained; `training_log` has its history and learning rate
     "Split, build, find the learning rate and train"
-    check_settings(epochs=epochs, lr=lr, lr_mult=lr_mult, smoothing=smoothing, dropout=dropout,
-                   ema=ema, minutes=minutes, members=members, seed=seed)
+    check_settings(epochs=epochs, lr=lr, smoothing=smoothing, dropout=dropout, ema=ema,
+                   minutes=minutes, members=members, seed=seed)
+    check_rates(pretrained, lr_mult)
     stats, log = arch_stats(arch) if stats is None else stats, TrainingLog()
-    loss = CrossEntropyLossFlat(label_smoothing=smoothing)
     finished, spent = _go_on(log, checkpoints)
     end = _end(minutes, log, len(finished), spent)
     log.recipe = dict(pretrained=pretrained, epochs=epochs, lr=lr, lr_mult=lr_mult, bs=bs,
                       smoothing=smoothing, dropout=dropout, ema=ema, minutes=minutes,
                       augment=augment_names(augment), seed=seed)
     def learner():
-        return patch_learner(dls, arch, pretrained, [log, *L(cbs)], precision, compile,
-                             dropout=dropout, loss_func=loss)
+        return patch_learner(dls, arch, pretrained, [log, *L(cbs)], precision, compile, dropout,
+                             loss_func=CrossEntropyLossFlat(label_smoothing=smoothing))
     def train(k):
         before = spent if k == len(finished) else 0
         clock = Deadline((end - perf_counter() + before)/(members - k)) if minutes else None

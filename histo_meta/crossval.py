@@ -41,10 +41,11 @@ def cross_validate(
     resume:bool=False, # Go on with the trainings in `out`, if they were stopped
     progress:bool=True, # Show what is going on, on standard error
     n_boot:int=2000, # Replicates of the bootstrap behind the intervals
-    **kwargs, # Passed on to `train_run`
+    **kwargs, # Passed on to `train_run`; one network for each fold, unless `members` says more
 )->Run: # Its predictions come from the folds, its model is the ensemble of the networks
     "Train once for each fold, and evaluate all patches, each with a network that did not see it"
-    check_number('folds (--folds)', folds, 2, 20//(kwargs.get('members') or 1))
+    kwargs['members'] = kwargs.get('members') or 1
+    check_number('folds (--folds)', folds, 2, 20//kwargs['members'])
     given = given_settings(kwargs, data, folds=folds, seed=seed, recipe=recipe)
     begun = resume and _is_begun(out, given)
     if begun and (Path(out)/'metrics.json').exists(): return _finished(out)
@@ -135,7 +136,8 @@ def _pooled_info(out, runs, config, n, seed):
     parameters = sum(run.info.model['parameters'] for run in runs)
     notes = dict.fromkeys(note for run in runs for note in run.info.notes)
     note = (f'{len(runs)} networks were trained, each without one fold, and evaluated on it; the '
-            'model is their ensemble, which was not evaluated itself')
+            'model is their ensemble, which was not evaluated itself; its threshold is that of '
+            'the single networks')
     return replace(
         info, name=out.name, measured_on=_MEASURED_ON, notes=[*notes, note],
         model=info.model | dict(members=config['members'], parameters=parameters, seconds=seconds,

@@ -6,6 +6,7 @@
 __all__ = ['SCRATCH_ARCH', 'SIZES', 'Recipe', 'Stopwatch', 'step_seconds', 'auto_recipe']
 
 # %% ../nbs/41_recipe.ipynb #699ff5cd
+import math
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 
@@ -24,9 +25,10 @@ from fastcore.foundation import L
 # %% ../nbs/41_recipe.ipynb #d1a913a3
 from .base import PATCH, InputError, say
 from .config import build_model
-from .core import TrainingPrecision, augment_names, check_settings, fused_adam
-from .machine import find_precision
+from .core import KeepMemory, TrainingPrecision, augment_names, check_rates
+from .core import check_settings, fused_adam
 from .equivariant import P4M_NETWORKS
+from .machine import find_precision
 from .transforms import augmentations
 from .weights import DEFAULT_ARCH, find_arch, weights_package, why_no_weights
 
@@ -48,6 +50,7 @@ class Recipe:
     members:int=1 # Networks; 2 or more make an ensemble
 
     def __post_init__(self):
+        check_rates(self.pretrained, self.lr_mult)
         wanted = 'dihedral' if self.augment is True else self.augment
         object.__setattr__(self, 'augment', tuple(L(wanted or None)))
 
@@ -57,7 +60,7 @@ class Recipe:
 # %% ../nbs/41_recipe.ipynb #fba3fe69
 @patch
 def __repr__(self:Recipe):
-    start = f'from {_place(self.arch)}' if self.pretrained else 'from scratch'
+    start = f'from {_origin(self.arch)}' if self.pretrained else 'from scratch'
     name = f'{self.members} x {self.arch}' if self.members > 1 else self.arch
     rate = 'the rate that lr_find suggests' if self.lr is None else f'a rate of {self.lr:.1e}'
     epochs = '1 epoch' if self.epochs == 1 else f'{self.epochs} epochs'
@@ -69,7 +72,7 @@ def __repr__(self:Recipe):
             f'batches of {self.bs}, label smoothing {self.smoothing:g}, dropout {self.dropout:g}'
             f'{average}, augmentation: {augment}')
 
-def _place(arch):
+def _origin(arch):
     "Where the weights of a network are from"
     package = weights_package(arch)
     return f'the ImageNet weights of {package.replace("_", "-")}' if package else 'ImageNet weights'
@@ -147,15 +150,12 @@ def _check_given(arch=None, augment=None, **numbers):
     if augment is not None: augmentations(augment)
     check_settings(**numbers)
 
-def _check_rates(start, given):
-    if start['pretrained'] or 'lr_mult' not in given: return
-    raise InputError('lr_mult (--mult) has no effect on a network from scratch, whose layers all '
-                     'learn at one rate; leave it out')
-
 def _fill(recipe, enough, fit, decided):
     "Use the time for `fit` epochs: `enough` for each network, and more networks with the rest"
-    members = recipe.members if decided else min(_MOST_NETWORKS, max(1, fit//enough))
-    return replace(recipe, epochs=min(enough, max(1, fit)), members=members)
+    if not decided:
+        members = min(_MOST_NETWORKS, max(1, int(fit/enough + .1)))  # a tenth less is enough, too
+        recipe, fit = replace(recipe, members=members), fit/members
+    return replace(recipe, epochs=min(enough, max(1, math.ceil(fit))))
 
 # %% ../nbs/41_recipe.ipynb #c9198518
 def auto_recipe(
@@ -169,7 +169,6 @@ def auto_recipe(
     given = {name: value for name, value in given.items() if value is not None}
     _check_given(minutes=minutes, **given)
     start = _network(given.get('arch'), given.get('pretrained'))
-    _check_rates(start, given)
     measured = _MEASURED.get((start['arch'], start['pretrained']), {})
     recipe = Recipe(**measured | start | given)
     bs = max(2, min(recipe.bs, n))
@@ -181,4 +180,4 @@ def auto_recipe(
         most = 60*(minutes or _USUAL_MINUTES)
         recipe = replace(recipe, size=_largest_size(enough*seconds(PATCH), most))
     if minutes is None or 'epochs' in given: return replace(recipe, epochs=enough)
-    return _fill(recipe, enough, int(60*minutes/seconds(recipe.size)), 'members' in given)
+    return _fill(recipe, enough, 60*minutes/seconds(recipe.size), 'members' in given)

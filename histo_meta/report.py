@@ -29,6 +29,7 @@ from .base import *
 from .files import *
 from .crossfit import *
 from .data import *
+from .equivariant import P4M_NETWORKS
 from .intervals import AUC, Estimate, check_scores, mean_auc_ci
 from .metrics import *
 from .plots import *
@@ -170,8 +171,9 @@ def _attribution(preds, predictor):
     return attribution_summary(predictor, _evenly(found, 64))
 
 def _tta(preds, predictor):
-    "How much the dihedral views of some patches differ"
+    "How much the dihedral views of some patches differ; None if, by construction, they do not"
     from histo_meta.uncertainty import tta_preds
+    if predictor.config['arch'] in P4M_NETWORKS: return None
     some = _evenly(preds, 256)
     wrong = (some.prob>=.5) != (some.label=='tumor')
     return TTAErrors(tta_preds(predictor, some).std, wrong.to_numpy())

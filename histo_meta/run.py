@@ -35,6 +35,7 @@ from .checkpoint import Checkpoints
 from .config import *
 from .core import *
 from .data import *
+from .equivariant import P4M_NETWORKS
 from .export import *
 from .files import *
 from .machine import check_compiler, find_precision
@@ -918,10 +919,10 @@ def evaluation_info(
         notes=patches.notes)
 
 # %% ../nbs/65_run.ipynb #471ba722
-def _with_engine(info, engine, tta):
+def _with_engine(info, engine, tta, arch):
     "The `RunInfo` of an evaluation, with its engine and TTA, and a note if its run had others"
     model = info.model | dict(engine=engine, tta='eight dihedral views' if tta else 'none')
-    chosen = ['without test-time augmentation']*bool(tta)
+    chosen = ['without test-time augmentation']*bool(tta and arch not in P4M_NETWORKS)
     chosen += ['with the engine torch']*(engine != 'torch')
     note = (f'threshold and temperature were chosen {" and ".join(chosen)}, '
             'so the sensitivity at this threshold can differ')
@@ -957,7 +958,8 @@ def evaluate_run(
         predictor, *rest = (r.predictor(engine, tta=tta) for r in (run, *others))
         patches = read_patches(data, skip, size=predictor.config['size'], progress=progress,
                                like=_like(predictor.config))
-        info = _with_engine(evaluation_info(run, patches, name, predictor.config), engine, tta)
+        info = evaluation_info(run, patches, name, predictor.config)
+        info = _with_engine(info, engine, tta, predictor.config['arch'])
         names = [r.folder.name for r in (run, *others)]
         models = dict(zip(names, [predictor, *rest]))
         report = _evaluate(info, point, models, patches, num_workers, progress, n_boot)
