@@ -53,7 +53,8 @@ reference: $(VENV)/.dev
 	@test -d "$$HISTO_META_DATA/pcam" || { echo 'make reference: no folder pcam in HISTO_META_DATA; set it to the folder with the real data'; exit 2; }
 	$(call REFERENCE,60,,weights)
 	$(call REFERENCE,60,--scratch,scratch)
-	$(call REFERENCE,$(ENSEMBLE_MINUTES),--seeds 3,ensemble)
+	$(call REFERENCE,$(ENSEMBLE_MINUTES),--seeds 6,ensemble)
+	$(RUN) python benchmarks/reference.py runs/reference
 
 slow: $(VENV)/.dev
 	grep -rl --include='*.ipynb' '#| slow' nbs | sort | $(RUN) xargs -I NB sh -c 'OMP_NUM_THREADS=1 nbdev_test --path NB --flags slow && echo NB'

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +125,7 @@ ENTRIES = dict(
     tuned_224=tuned(224),
     tuned_144_lite2=tuned(144, arch='timm/tf_efficientnet_lite2'),
     tuned_160_zoom=tuned(160, 'dihedral stain color zoom'),
+    tuned_160_mean_pool=tuned(160, 'dihedral stain color zoom', concat=False),
     scratch_p4m=scratch(),
     scratch_resnet18=scratch('resnet18', lr=4e-3, epochs=8),
     short_base=short(),
@@ -149,6 +150,12 @@ ENTRIES = dict(
 
 
 def base_of(name): return 'short_base' if name.startswith('short_') else 'base'
+
+
+def changes(name):
+    "What an entry does otherwise than its base, in words"
+    s, base = asdict(ENTRIES[name]), asdict(ENTRIES[base_of(name)])
+    return ', '.join(f'{k} {"none" if s[k] == "" else s[k]}' for k in s if s[k] != base[k])
 
 
 class Enlarge(DisplayedTransform):
@@ -412,7 +419,9 @@ def measure(table, name, seed, keep):
     p, y = predict(learn), (learn.dls.valid.items.label == 'tumor').to_numpy()
     np.save(keep/f'{name}_{seed}.npy', p)
     torch.save(learn.model, keep/f'{name}_{seed}.pt')
-    return dict(entry=name, seed=seed) | scores(y, p, np.load(base))
+    device = learn.dls.device
+    place = torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
+    return dict(entry=name, seed=seed, device=place) | scores(y, p, np.load(base))
 
 
 class FewSteps(Callback):

@@ -1,0 +1,42 @@
+"""The scores of the reference runs, into RESULTS.md: python benchmarks/reference.py FOLDER
+
+`make reference` trains and evaluates them, each in a folder below FOLDER.
+"""
+import argparse
+from pathlib import Path
+
+from bench import machine, markdown, write_section
+
+from histo_meta.files import read_json
+from histo_meta.report import estimate_text
+from histo_meta.run import Run
+
+SCORES = dict(auc='AUC', accuracy='accuracy at 0.5', ece='calibration error',
+              specificity_at_sensitivity_99='specificity at 99% sensitivity',
+              sensitivity='sensitivity', specificity='and specificity at the stored threshold')
+
+
+def row(folder):
+    "What a run is, and its scores on other slides"
+    run, found = Run(folder), read_json(folder/'evaluations'/'valid'/'metrics.json', 2**27)
+    model, config = run.info.model, run.config
+    what = (f"{config['members']} x {config['arch']} {model['weights']}, {config['size']} pixels, "
+            f"{model['epochs']} epochs")
+    return [folder.name, what, f"{model['seconds']/60:.0f}",
+            *(estimate_text(found[score]) for score in SCORES)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=Path, help='folder with the runs')
+    folder = parser.parse_args().folder
+    runs = sorted(path.parents[2] for path in folder.glob('*/evaluations/valid/metrics.json'))
+    if not runs: raise SystemExit(f'{folder}: no run that was evaluated on valid')
+    head = ['run', 'model', 'minutes of training', *SCORES.values()]
+    text = f'{machine("real patches")}\n\n{markdown(head, [row(run) for run in runs])}'
+    write_section('Reference runs', [f'reference.py {folder}'], [text])
+    print(text)
+
+
+if __name__ == '__main__': main()
