@@ -121,13 +121,15 @@ def progress_bar(
     file=None, # Text file to show it on; standard error by default
     every:float=15., # Seconds between two lines if `file` is not a terminal
     disable:bool=False, # Show nothing at all
+    done:int=0, # Items that are done already, and count for no speed
 ): # A `tqdm` bar
     "A progress bar for a `with` block: call `update(n)` after `n` more items"
     from tqdm import tqdm
     class Lines(tqdm):
         def display(self, msg=None, pos=None): print(self, file=self.fp, flush=True)
     file = file or sys.stderr
-    options = dict(total=total, desc=label, unit=' '+unit, file=file, disable=disable)
+    options = dict(total=total, desc=label, unit=' '+unit, file=file, disable=disable,
+                   initial=done)
     if file.isatty(): return tqdm(**options, dynamic_ncols=True)
     return Lines(**options, bar_format=_LINE, mininterval=every, miniters=1, delay=1e-9)
 

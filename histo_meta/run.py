@@ -599,8 +599,8 @@ class EpochLines(Callback):
         if finder: batches = min(batches, finder.num_it)
         epoch = len(self.learn.training_log.history) + 1
         label = 'finding the learning rate' if finder else f'epoch {epoch}'
-        self.bar = progress_bar(batches*self.dls.bs, label)
-        self.bar.update((self.train_iter - self.epoch*len(self.dls.train))*self.dls.bs)
+        done = (self.train_iter - self.epoch*len(self.dls.train))*self.dls.bs
+        self.bar = progress_bar(batches*self.dls.bs, label, done=done)
     def after_batch(self):
         if self.training: self.bar.update(len(self.xb[0]))
     def after_train(self): self.bar.close()
