@@ -17,7 +17,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import patch
 from sklearn.metrics import roc_auc_score
 
-from .base import PATCH, SPLITS, VOCAB, InputError, one_line, say
+from .base import PATCH, SPLITS, VOCAB, InputError, counted, one_line, say
 from .data import PATCH_COLUMNS, PatchSet, describe, find_patches, new_table, open_patch
 from .data import short_id
 from .doubts import check_weights, fold_probs, label_doubts, run_probs
@@ -85,9 +85,7 @@ def _hash_ids(table):
     return table.id.astype(str).str.fullmatch('(.*/)?[0-9a-f]{40}')
 
 # %% ../nbs/66_audit.ipynb #82fd43e3
-def _patches(n): return f'{n:,} patch' if n == 1 else f'{n:,} patches'
-
-def _are(n): return _patches(n) + (' is' if n == 1 else ' are')
+def _are(n): return counted(n, 'patch is', 'patches are')
 
 def _reason(problem):
     "Why a patch cannot be read, without its path and our advice"
@@ -103,7 +101,7 @@ def _files(t):
                       'there: copy it again, or delete its row', lost.index,
                       'not there: ' + lost.path)
     if len(broken):
-        yield finding('unreadable file', 'error', f'{_patches(len(broken))} cannot be read: a '
+        yield finding('unreadable file', 'error', f'{counted(len(broken))} cannot be read: a '
                       'training stops there; get the file again, or leave it out with --skip',
                       broken.index, broken.problem.map(_reason))
 
@@ -115,11 +113,11 @@ def _labels_and_slides(t):
     bare = t.index[t.label.isna() & (t.split != 'test')]
     if t.label.isna().all(): yield finding('labels', 'note', 'no patch has a label', count=len(t))
     elif len(bare):
-        yield finding('no label', 'error', f'{_patches(len(bare))} without a label: nothing '
+        yield finding('no label', 'error', f'{counted(len(bare))} without a label: nothing '
                       'can be learned there; add the labels, or remove the images', bare)
     bare = t.index[t.slide.isna()]
     if len(bare) and len(bare) < len(t):
-        yield finding('no slide', 'error', f'{_patches(len(bare))} without a slide, while others '
+        yield finding('no slide', 'error', f'{counted(len(bare))} without a slide, while others '
                       'have one: a split by slide does not know where to put such a patch; '
                       'add the slides', bare)
 
@@ -149,7 +147,7 @@ def _pixels(t):
                       'their stain', odd.index, modes)
     odd = ok[ok.pages.astype(bool)]
     if len(odd):
-        yield finding('several pages', 'warning', f'{_patches(len(odd))} in a file with several '
+        yield finding('several pages', 'warning', f'{counted(len(odd))} in a file with several '
                       'pages or frames: only the first one is read', odd.index)
 
 AUDIT_CHECKS += [_pixels]
@@ -180,7 +178,7 @@ def _empty(t):
         tumor = int((odd.label == 'tumor').sum())
         advice = f'look at the {tumor:,} labelled tumor first' if tumor else 'a few do no harm'
         if len(odd):
-            yield finding(kind, 'warning', f'{_patches(len(odd))} {words}: {advice}', odd.index,
+            yield finding(kind, 'warning', f'{counted(len(odd))} {words}: {advice}', odd.index,
                           odd[column].map(form.format))
 
 AUDIT_CHECKS += [_empty]
@@ -203,7 +201,7 @@ def _repeated(t):
     if len(near):
         near = _by_group(near, 'copies', 'label')
         n = len(near) - near.copies.nunique()
-        yield finding('near copies', 'warning', f'{_patches(n)} with nearly the same pixels as '
+        yield finding('near copies', 'warning', f'{counted(n)} with nearly the same pixels as '
                       'another, such as a JPEG of it: compare them', near.index,
                       'nearly the same pixels', near.copies, n)
 
@@ -229,7 +227,7 @@ def _leaks(t):
     t = _with_rest(t)
     odd = _by_group(_several(t, 'copies', 'split'), 'copies', 'split')
     if len(odd):
-        yield finding('copies across splits', 'error', f'{_patches(len(odd))} with a copy in '
+        yield finding('copies across splits', 'error', f'{counted(len(odd))} with a copy in '
                       f'another split ({_counts(odd.split)}): a score will be too good; keep '
                       'copies in one split', odd.index, 'in ' + odd.split, odd.copies)
     odd = _by_group(_several(t, 'slide', 'split'), 'slide', 'split')
@@ -253,7 +251,7 @@ def _ids(t):
                       'converted, or named in another way', odd.index)
         return
     if len(odd):
-        yield finding('id differs', 'error', f'{_patches(len(odd))} whose id is not the SHA-1 of '
+        yield finding('id differs', 'error', f'{counted(len(odd))} whose id is not the SHA-1 of '
                       'the pixels: the label was given to another image; get the original files',
                       odd.index, 'SHA-1: ' + odd.rgb_hash.str[:10] + '…')
     yield finding('ids verified', 'note', f'{int(same.sum()):,} ids are the SHA-1 of their pixels',
@@ -273,7 +271,7 @@ def _classes(t):
     words = '; '.join(f'{split} {_proportion(part)}' for split, part in parts.items())
     if known.label.nunique() == 1:
         only = known.label.iloc[0]
-        yield finding('one class', 'error', f'all {_patches(len(known))} are {only}: add patches '
+        yield finding('one class', 'error', f'all {counted(len(known))} are {only}: add patches '
                       'of the other class', count=len(known))
     elif len(known):
         yield finding('classes', 'note', f'labels: {words or _proportion(known.label)}',
@@ -283,7 +281,7 @@ def _classes(t):
 def _one_class(parts):
     for split, part in parts.items():
         if split in ('train', 'valid') and part.nunique() == 1:
-            yield finding('one class in a split', 'error', f'all {_patches(len(part))} of the '
+            yield finding('one class in a split', 'error', f'all {counted(len(part))} of the '
                           f'split {split} are {part.iloc[0]}: a training stops there; add '
                           'patches of the other class', part.index)
 
@@ -331,7 +329,7 @@ def _unusual_patches(shown):
     rows = np.argsort(-far)[:int((far >= _LIMIT['patch']).sum())]
     if not len(rows): return
     details = _look_details(x, z, _LIMIT['patch'])
-    yield finding('unusual patch', 'warning', f'{_patches(len(rows))} of a brightness, colour or '
+    yield finding('unusual patch', 'warning', f'{counted(len(rows))} of a brightness, colour or '
                   'sharpness that is far from the usual', shown.index[rows],
                   [details[row] for row in rows])
 
@@ -488,7 +486,7 @@ class Fixed(NamedTuple):
 
     def __repr__(self):
         reasons = ', '.join(f'{n:,} {reason}' for reason, n in self.left_out.items())
-        return f'{_patches(len(self.table))} kept; left out: {reasons or "none"}'
+        return f'{counted(len(self.table))} kept; left out: {reasons or "none"}'
 
 def fix_table(
     found:Audit, # From `audit`

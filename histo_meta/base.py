@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PATCH', 'CENTRE', 'MPP', 'VOCAB', 'SPLITS', 'RESEARCH_ONLY', 'COLORS', 'centre_box', 'InputError', 'as_input_error',
-           'one_line', 'say', 'check_number', 'to_plain', 'progress_bar', 'theme', 'plain_log_ticks', 'get_ax']
+           'one_line', 'counted', 'say', 'check_number', 'to_plain', 'progress_bar', 'theme', 'plain_log_ticks',
+           'get_ax']
 
 # %% ../nbs/00_base.ipynb #b4b03fa6
 import errno
@@ -65,6 +66,16 @@ def one_line(
     line = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     end = most//3
     return line if len(line) <= most else line[:most-end-1] + '…' + line[len(line)-end:]
+
+# %% ../nbs/00_base.ipynb #668a95a0
+def counted(
+    n:int, # How many
+    one:str='patch', # The noun for one of them, perhaps with a verb
+    many:str=None, # The same for several; with an s at the end by default
+)->str: # For example '1 patch' or '2,000 patches'
+    "A number and what it counts"
+    if many is None: many = 'patches' if one == 'patch' else one + 's'
+    return f'{n:,} {one if n == 1 else many}'
 
 # %% ../nbs/00_base.ipynb #6151e533
 def say(

@@ -17,7 +17,7 @@ import numpy as np, pandas as pd
 from PIL import Image
 
 from .base import PATCH, SPLITS, VOCAB, InputError
-from .base import as_input_error, centre_box, one_line, theme
+from .base import as_input_error, centre_box, counted, one_line, theme
 from .readers import IMAGE_TYPES, Picture, first_images, folder_identity, h5_image
 from .readers import h5_images, h5_labels, read_folder, read_image, read_rows, to_label
 
@@ -82,12 +82,6 @@ class PatchSet:
         return f"{self.source or 'table'} ({self.layout}): {describe(self.table)}"
 
 # %% ../nbs/20_data.ipynb #2a34a041
-def _count(n, noun, plural=None):
-    "For example '1 image' or '2,000 images'"
-    return f'{n:,} {noun if n == 1 else plural or noun + "s"}'
-
-def _patches(n): return _count(n, 'patch', 'patches')
-
 def _some(names): return ', '.join(map(one_line, names[:5])) + (', …' if len(names) > 5 else '')
 
 def _classes(label):
@@ -99,8 +93,8 @@ def describe(
 )->str: # For example '240 patches; 144 normal, 96 tumor; 20 slides'
     "The numbers of patches, classes, slides and splits of a table, in one line"
     known = table.slide.notna().any()
-    slides = _count(table.slide.nunique(), 'slide') if known else 'slides unknown'
-    parts = [_patches(len(table)), _classes(table.label), slides]
+    slides = counted(table.slide.nunique(), 'slide') if known else 'slides unknown'
+    parts = [counted(len(table)), _classes(table.label), slides]
     n = table.split.value_counts()
     if len(n): parts.append(', '.join(f'{s} {n[s]:,}' for s in SPLITS if s in n))
     return '; '.join(parts)
@@ -212,13 +206,13 @@ def _check_rest(parts, layout):
 
 def _strays(folders, layout):
     "Notes about images directly in `folders`, where the layout has none"
-    return tuple(f'{_count(len(f.images), "image")} directly in {f.path} not used: the layout is '
+    return tuple(f'{counted(len(f.images), "image")} directly in {f.path} not used: the layout is '
                  f'{layout}' for f in folders if f.images)
 
 def _unread(folders):
     "Notes about files in `folders` that may be images, but of other types"
     found = [(f, [n for n in f.files if n.lower().endswith(_OTHER_TYPES)]) for f in folders]
-    return tuple(f'{_count(len(names), "file")} in {f.path} not used, such as {_some(names[:1])}: '
+    return tuple(f'{counted(len(names), "file")} in {f.path} not used, such as {_some(names[:1])}: '
                  f'convert to {" ".join(IMAGE_TYPES)}' for f, names in found if names)
 
 # %% ../nbs/20_data.ipynb #d328d7e6
@@ -279,7 +273,7 @@ def add_slides(
     slides = rows[rows.slide != ''].set_index('id').slide
     missing = table.id[~table.id.isin(slides.index)]
     if strict and len(missing):
-        raise InputError(f'{path}: no slide for {_patches(len(missing))}, '
+        raise InputError(f'{path}: no slide for {counted(len(missing))}, '
                          f'such as {missing.iloc[0]}; add the missing rows, or remove the file')
     _check_slides(path, slides)
     found = table.id.map(slides).astype(object)
@@ -321,7 +315,7 @@ def _label_column(path, rows, empty=False):
     bad = rows[labels.isna() & ~((rows.label == '') & empty)]
     if not len(bad): return labels.astype(object).where(labels.notna(), None)
     raise InputError(f'{path}: patch {_some(bad.id[:1])} has the label '
-                     f'{one_line(bad.label.iloc[0], 60)!r} ({_count(len(bad), "such row")}); '
+                     f'{one_line(bad.label.iloc[0], 60)!r} ({counted(len(bad), "such row")}); '
                      'use 0 or normal, 1 or tumor')
 
 # %% ../nbs/20_data.ipynb #77bda90f
@@ -352,12 +346,12 @@ def _check_complete(path, images, labels, lost):
     if not len(lost): return
     none = len(lost) == len(labels) and len(images) > 0
     hint = f'; ids are file names without folder and ending, such as {images[0]}' if none else ''
-    raise InputError(f'{path} lacks {_count(len(lost), "image")} listed in train_labels.csv, '
+    raise InputError(f'{path} lacks {counted(len(lost), "image")} listed in train_labels.csv, '
                      f'such as {_some(lost[:1])}{hint}; add them or delete their rows')
 
 def _unlabelled(path, n):
     if not n: return ()
-    return (f'{_count(n, "image")} in {path} left out: no label in train_labels.csv',)
+    return (f'{counted(n, "image")} in {path} left out: no label in train_labels.csv',)
 
 # %% ../nbs/20_data.ipynb #8d1ba52d
 def _check_meanings(folder, meanings):
@@ -413,7 +407,7 @@ def _left_out(flat):
     for split, part in flat.items():
         if part.images and split != 'test':
             raise InputError(f'{part.path}: images without class folders; put them into 0 and 1')
-    return tuple(f'{_count(len(part.images), "image")} in {part.path} left out: no labels'
+    return tuple(f'{counted(len(part.images), "image")} in {part.path} left out: no labels'
                  for part in flat.values() if part.images)
 
 # %% ../nbs/20_data.ipynb #ab895e36
@@ -624,11 +618,11 @@ def check_labels(
     "Raise an `InputError` unless every patch has a label and both classes occur"
     unknown = table[table.label.isna()]
     if len(unknown):
-        raise InputError(f'{source}: {len(unknown):,} of {_patches(len(table))} have no label; '
+        raise InputError(f'{source}: {len(unknown):,} of {counted(len(table))} have no label; '
                          f'labels come from {_missing_labels(unknown.path.iloc[0], source)}')
     found = table.label.unique()
     if len(found) > 1: return table
-    raise InputError(f'{source}: all {_patches(len(table))} are {found[0]}; '
+    raise InputError(f'{source}: all {counted(len(table))} are {found[0]}; '
                      'add patches of the other class')
 
 # %% ../nbs/20_data.ipynb #d7fdf5ea

@@ -75,21 +75,19 @@ def split_summary(
     if name == 'external' and any((shared, near, held_out)):
         return _leak_words(shared, near, held_out)
     if name in ('folder', 'stored', 'custom') and shared:
-        slides = _number(shared, 'slide is', 'slides are')
+        slides = counted(shared, 'slide is', 'slides are')
         return f'Optimistic: {slides} on both sides of the split.'
     return _SPLIT_WORDS[name]
 
 # %% ../nbs/60_report.ipynb #ad64344e
-def _number(n, one, many): return f'{n:,} {one if n == 1 else many}'
-
 def _leak_words(shared, near, held_out):
     "How many patches of other data the model knows already"
-    exact = _number(shared, 'is an exact copy', 'are exact copies')
-    similar = _number(near, 'looks like a copy', 'look like copies')
+    exact = counted(shared, 'is an exact copy', 'are exact copies')
+    similar = counted(near, 'looks like a copy', 'look like copies')
     known = [f'{exact} (in any file format, turned or mirrored)']*(shared > 0)
     known += [f'{similar} (JPEG or resized)']*(near > 0)
     words = [' and '.join(known) + ' of patches that the model was trained on']*bool(known)
-    chosen = _number(held_out, 'is a copy', 'are copies')
+    chosen = counted(held_out, 'is a copy', 'are copies')
     words += [f'{chosen} of patches that were held out in its training, so that its threshold and '
               'temperature were chosen on them']*(held_out > 0)
     return f'Optimistic: of these patches, {"; ".join(words)}.'

@@ -21,7 +21,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .base import PATCH, InputError, check_number, one_line, progress_bar, say
+from .base import PATCH, InputError, check_number, counted, one_line
+from .base import progress_bar, say
 from .data import ImageStats, PatchSet, check_labels, find_patches, read_patch
 from .machine import reading_threads
 
@@ -255,9 +256,7 @@ def scan_patches(
     return pd.concat(found).set_axis(table.index)
 
 # %% ../nbs/21_scan.ipynb #4b75c040
-def _number(n, noun='patch', plural='patches'): return f'{n:,} {noun if n == 1 else plural}'
-
-def _are(n): return _number(n) + (' is' if n == 1 else ' are')
+def _are(n): return counted(n, 'patch is', 'patches are')
 
 def _some(ids):
     "The first ids, for a sentence"
@@ -276,7 +275,7 @@ def _scan_notes(ids, scan, size):
     blank, pages = ids[scan.blank].tolist(), ids[scan.pages].tolist()
     if blank: yield f'{_are(len(blank))} blank, such as all white or all black: {_some(blank)}'
     if pages:
-        files = _number(len(pages), 'file has', 'files have')
+        files = counted(len(pages), 'file has', 'files have')
         yield f'{files} several pages or frames, of which the first is read: {_some(pages)}'
 
 # %% ../nbs/21_scan.ipynb #cbb2f513
@@ -319,7 +318,7 @@ def _check_problems(bad, n, skip):
     "Raise an `InputError` if the patches in `bad` stop the job"
     if not n: raise InputError('there are no patches to check: the table is empty')
     if not len(bad) or (skip and len(bad) < n): return
-    what = 'no patch can be read' if skip else f'{len(bad):,} of {_number(n)} cannot be read'
+    what = 'no patch can be read' if skip else f'{len(bad):,} of {counted(n)} cannot be read'
     raise InputError(f'{what} ({_some(bad.id.tolist())}): {bad.problem.iloc[0]}')
 
 def _skip_notes(ids):

@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .base import VOCAB, InputError, check_number
+from .base import VOCAB, InputError, check_number, counted
 from .data import PatchSet, to_split
 from .readers import read_rows
 from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
@@ -44,13 +44,11 @@ def without_test(
     def _inner(table):
         rows = np.flatnonzero(given_split(table) != 'test')
         if not len(rows):
-            raise InputError(f'all {_patches(len(table))} belong to the split test, which is never '
+            raise InputError(f'all {counted(len(table))} belong to the split test, which is never '
                              'trained on; add other patches')
         some = table if len(rows) == len(table) else table.iloc[rows]
         return tuple(rows[list(side)].tolist() for side in splitter(some))
     return _inner
-
-def _patches(n): return f'{n:,} patch' if n == 1 else f'{n:,} patches'
 
 # %% ../nbs/28_splits.ipynb #d0193405
 def has_hashes(
@@ -250,7 +248,7 @@ def _find_rows(stored, table, file):
     lost = stored.id[found.isna().to_numpy()]
     if not len(lost): return found.to_numpy(int)
     changed = lost.isin(table.id.astype(str)).sum()
-    raise InputError(f'{_patches(len(lost))} of {file} cannot be found in the data, such as '
+    raise InputError(f'{counted(len(lost))} of {file} cannot be found in the data, such as '
                      f'{lost.iloc[0]} ({changed:,} of them were changed); choose the data that it '
                      'was made from, or another split')
 
@@ -260,7 +258,7 @@ def _compare_labels(stored, table, file):
     differs = stored.label.to_numpy() != table.label.to_numpy()
     changed = differs & stored.label.isin(VOCAB).to_numpy()
     if not changed.any(): return
-    raise InputError(f'{_patches(int(changed.sum()))} of {file} had another label when it was '
+    raise InputError(f'{counted(int(changed.sum()))} of {file} had another label when it was '
                      f'made, such as {stored.id[changed].iloc[0]}; choose the data that it was '
                      'made from, or another split')
 
@@ -333,7 +331,7 @@ def _check_classes(table, side, split):
     name, label = missing
     found = ((table.label == label) & (given_split(table) != 'test')).sum()
     way_out = _WAYS_OUT.get(split_name(split), 'add {} patches, or choose another split')
-    raise InputError(f'the {name} side of the split has {_patches((side == name).sum())}, none of '
+    raise InputError(f'the {name} side of the split has {counted((side == name).sum())}, none of '
                      f'them {label} (the data set has {found:,}); {way_out.format(label)}')
 
 # %% ../nbs/28_splits.ipynb #1c897840
@@ -360,7 +358,7 @@ def _notes(table, side):
         (valid & copies, 'of the validation set with a copy in the training set: the score is '
                          'optimistic'),
         (labels > 1, 'with a copy that has the other label: one of the two is wrong')]
-    return tuple(f'{_patches(int(rows.sum()))} {text}' for rows, text in counts if rows.any())
+    return tuple(f'{counted(int(rows.sum()))} {text}' for rows, text in counts if rows.any())
 
 # %% ../nbs/28_splits.ipynb #65c7cd30
 def drop_unlabelled_test(
@@ -370,7 +368,7 @@ def drop_unlabelled_test(
     table = patches.table
     out = (given_split(table) == 'test') & table.label.isna().to_numpy()
     if not out.any() or out.all(): return patches
-    note = f'{_patches(int(out.sum()))} of the split test left out: no labels'
+    note = f'{counted(int(out.sum()))} of the split test left out: no labels'
     kept = table[~out].reset_index(drop=True)
     return replace(patches, table=kept, notes=(*patches.notes, note))
 
