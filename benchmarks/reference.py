@@ -21,7 +21,7 @@ def row(folder):
     run, found = Run(folder), read_json(folder/'evaluations'/'valid'/'metrics.json', 2**27)
     model, config = run.info.model, run.config
     what = (f"{config['members']} x {config['arch']} {model['weights']}, {config['size']} pixels, "
-            f"{model['epochs']} epochs")
+            f"{config['recipe']['epochs']} epochs each")
     return [folder.name, what, f"{model['seconds']/60:.0f}",
             *(estimate_text(found[score]) for score in SCORES)]
 
