@@ -29,7 +29,6 @@ from .base import *
 from .files import *
 from .crossfit import *
 from .data import *
-from .equivariant import P4M_NETWORKS
 from .intervals import AUC, Estimate, check_scores, mean_auc_ci
 from .metrics import *
 from .plots import *
@@ -170,6 +169,7 @@ def _attribution(preds, predictor):
 
 def _tta(preds, predictor):
     "How much the dihedral views of some patches differ; None if, by construction, they do not"
+    from histo_meta.equivariant import P4M_NETWORKS
     from histo_meta.uncertainty import tta_preds
     if predictor.config['arch'] in P4M_NETWORKS: return None
     some = _evenly(preds, 256)
