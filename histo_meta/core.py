@@ -204,7 +204,7 @@ def check_rates(
     check_settings(lr_mult=lr_mult)
     if pretrained or lr_mult == 1: return
     raise InputError('lr_mult (--mult) has no effect on a network from scratch, whose layers all '
-                     'learn at one rate; leave it out')
+                     'learn at one rate; leave it out, or give 1')
 
 # %% ../nbs/30_core.ipynb #4e10688a
 def _check_table(table, source):
