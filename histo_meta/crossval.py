@@ -19,6 +19,7 @@ import pandas as pd
 # %% ../nbs/65a_crossval.ipynb #434ddd74
 from .base import InputError, check_number, say
 from .bundle import load_bundle, write_bundle
+from .core import check_settings
 from .data import find_patches
 from .ensemble import Ensemble
 from .files import claim_folder, file_hash, read_json, write_json, write_text
@@ -44,7 +45,8 @@ def cross_validate(
     **kwargs, # Passed on to `train_run`; one network for each fold, unless `members` says more
 )->Run: # Its predictions come from the folds, its model is the ensemble of the networks
     "Train once for each fold, and evaluate all patches, each with a network that did not see it"
-    kwargs['members'] = kwargs.get('members') or 1
+    if kwargs.get('members') is None: kwargs['members'] = 1
+    check_settings(members=kwargs['members'])
     check_number('folds (--folds)', folds, 2, 20//kwargs['members'])
     given = given_settings(kwargs, data, folds=folds, seed=seed, recipe=recipe)
     begun = resume and _is_begun(out, given)
