@@ -7,6 +7,7 @@ from bench import DEVICE, alone, write_section
 HERE = Path(__file__).parent
 ARCHS = ['resnet18', 'resnet34']
 TRAINED_ARCHS = ARCHS + ['resnet50']*(DEVICE.type == 'cuda')
+CHECKPOINT_ARCHS = ['timm/tf_efficientnet_lite0', 'resnet34']
 RUNS = {'Loading, on one core': [['loading.py']],
         'Training': [['training.py', '--arch', arch] for arch in TRAINED_ARCHS],
         'Training, change by change': [['steps.py']],
@@ -15,6 +16,7 @@ RUNS = {'Loading, on one core': [['loading.py']],
         'Batch transforms': [['transforms.py']],
         'Inference': [['inference.py', '--arch', arch] for arch in ARCHS],
         'Inference with the networks of the recipe': [['chosen.py']],
+        'Checkpoints': [['checkpoints.py', '--arch', arch] for arch in CHECKPOINT_ARCHS],
         'Packing': [['packing.py']],
         'Evaluation': [['interpret.py']]}
 

@@ -1,11 +1,11 @@
-"""Whole slides: python benchmarks/slides.py [--side N] [--bundle FOLDER] [--arch NAME] [--rounds N]
+"""Whole slides: python benchmarks/slides.py [--side N] [--bundle FOLDER] [--arch NAME] [--write]
 
 First the memory: a slide of 100,000x100,000 pixels, nearly all of it glass, is drawn (its glass is
 one tile in the file), masked, tiled and predicted in a process of its own, whose peak must stay
 below 2 GB. Then the speed, with contestants that take turns: `predict_grid` against the bare
 network on the same windows, and `dense=True` at a stride of 32 against window by window. Without
-a bundle the network has random weights, which take as long as others. If a limit is broken, the
-exit code is 1.
+a bundle the network has random weights, which take as long as others. `--write` puts the result
+into RESULTS.md. If a limit is broken, the exit code is 1.
 """
 import re
 import sys
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench import alone, arguments, memory_mb, new_bundle, start, table, take_turns
+from bench import (alone, arguments, memory_mb, new_bundle, start, table, take_turns,
+                   write_section)
 
 from histo_meta.bundle import Predictor
 from histo_meta.heatmap import predict_grid
@@ -102,17 +103,23 @@ def main():
     parser.add_argument('--size', type=int, default=96, help='pixels that the network gets')
     parser.add_argument('--side', type=int, default=SIDE, help='of the large slide; 0: no memory')
     parser.add_argument('--memory', action='store_true', help='only the peak of this process')
+    parser.add_argument('--write', action='store_true', help='put the result into RESULTS.md')
     args = parser.parse_args()
     if args.memory: return memory(args.bundle, args.side)
     with tempfile.TemporaryDirectory() as tmp:
         bundle = args.bundle or new_bundle(args.arch, Path(tmp)/'bundle', args.size)
-        print(start(patches='synthetic slides'))
-        text = args.side and alone(__file__, '--memory', '--bundle', bundle, '--side', args.side)
-        print(f'\n{text or "memory was not measured"}')
+        print(machine := start(patches='synthetic slides'), flush=True)
+        peaks = args.side and alone(__file__, '--memory', '--bundle', bundle, '--side', args.side)
+        peaks = peaks or 'memory was not measured'
+        print(f'\n{peaks}', flush=True)
         predictor, n, rates = speed(bundle, args.rounds)
-        print(f'\n{predictor}, {n:,} windows, stride {STRIDE}; images are windows:\n')
-        print(table(rates, 'window by window', 'limit: bare network'))
-    broken = '; '.join(broken_limits(text or '', rates))
+    text = (f'{predictor}, {n:,} windows, stride {STRIDE}; images are windows:\n\n'
+            f'{table(rates, "window by window", "limit: bare network")}')
+    print(f'\n{text}')
+    if args.write:
+        command = ' '.join(['slides.py', *sys.argv[1:]])
+        write_section('Whole slides', [command], [f'{machine}\n\n{peaks}\n\n{text}'])
+    broken = '; '.join(broken_limits(peaks, rates))
     if broken: sys.exit(f'limits are broken: {broken}')
 
 

@@ -292,28 +292,28 @@ _LIMIT = dict(slide=5, patch=6) # robust z-score from which a slide, or a patch,
 _FEW_SLIDES = 10
 _LEAST_SPREAD = 2., 2., 2., .02 # of `LOOK_COLUMNS`, for data sets that hardly vary
 
-def _robust_z(x, noise=0.):
-    "Robust z-scores, of the shape of `x` (n, 4); `noise`: SD by chance"
-    centre = np.median(x, axis=0)
-    spread = 1.4826*np.median(np.abs(x - centre), axis=0)
-    return (x - centre)/np.hypot(np.maximum(spread, _LEAST_SPREAD), noise)
+def _robust_z(x, usual, noise=0.):
+    "Robust z-scores of `x` (n, 4) around `usual`, of the same shape; `noise`: SD by chance"
+    spread = 1.4826*np.median(np.abs(x - usual), axis=0)
+    return (x - usual)/np.hypot(np.maximum(spread, _LEAST_SPREAD), noise)
 
-def _look_details(x, z, limit):
+def _look_details(x, usual, z, limit):
     "For each row what is unusual, as text; '' where nothing is"
-    names, centre = [c.replace('_', ' minus ') for c in LOOK_COLUMNS], np.median(x, axis=0)
-    def words(v, scores):
+    names = [c.replace('_', ' minus ') for c in LOOK_COLUMNS]
+    def words(v, centre, scores):
         odd = np.flatnonzero(np.abs(scores) >= limit)
         return ', '.join(f'{names[k]} {v[k]:.3g}, usually {centre[k]:.3g}' for k in odd)
-    return [words(*row) for row in zip(x, z)]
+    return [words(*row) for row in zip(x, usual, z)]
 
 # %% ../nbs/66_audit.ipynb #3d852385
 def _unusual_slides(shown, slides):
-    mean, within = slides.mean(), np.sqrt(slides.var().mean().fillna(0))
-    z = _robust_z(mean.to_numpy(), within.to_numpy()/np.sqrt(slides.size().to_numpy())[:, None])
+    mean, within = slides.mean(), np.sqrt(slides.var().mean().fillna(0)).to_numpy()
+    x, usual = mean.to_numpy(), np.tile(mean.median(), (len(mean), 1))
+    z = _robust_z(x, usual, within/np.sqrt(slides.size().to_numpy())[:, None])
     far = np.abs(z).max(1)
     names = mean.index[np.argsort(-far)][:int((far >= _LIMIT['slide']).sum())]
     if not len(names): return
-    details = dict(zip(mean.index, _look_details(mean.to_numpy(), z, _LIMIT['slide'])))
+    details = dict(zip(mean.index, _look_details(x, usual, z, _LIMIT['slide'])))
     numbers = shown.slide.map({name: k for k, name in enumerate(names, 1)}).dropna()
     rows = numbers.sort_values(kind='stable').astype(int)
     some = ', '.join(one_line(name, 40) for name in names[:5])
@@ -323,12 +323,14 @@ def _unusual_slides(shown, slides):
 
 # %% ../nbs/66_audit.ipynb #92cf65b0
 def _unusual_patches(shown):
-    x = shown[LOOK_COLUMNS].to_numpy()
-    z = _robust_z(x)
+    looks = shown[LOOK_COLUMNS]
+    usual = looks.groupby(shown.slide, dropna=False).transform('median').to_numpy()
+    x = looks.to_numpy()
+    z = _robust_z(x, usual)
     far = np.abs(z).max(1)
     rows = np.argsort(-far)[:int((far >= _LIMIT['patch']).sum())]
     if not len(rows): return
-    details = _look_details(x, z, _LIMIT['patch'])
+    details = _look_details(x, usual, z, _LIMIT['patch'])
     yield finding('unusual patch', 'warning', f'{counted(len(rows))} of a brightness, colour or '
                   'sharpness that is far from the usual', shown.index[rows],
                   [details[row] for row in rows])
@@ -338,7 +340,7 @@ def _unusual(t):
     slides = shown.groupby('slide')[LOOK_COLUMNS]
     if slides.ngroups >= _FEW_SLIDES and shown.slide.notna().all():
         yield from _unusual_slides(shown, slides)
-    elif len(shown) >= 100: yield from _unusual_patches(shown)
+    if len(shown) >= 100: yield from _unusual_patches(shown)
 
 AUDIT_CHECKS += [_unusual]
 
@@ -424,12 +426,14 @@ def _left_out(f):
     "A finding in a Kaggle folder: a training leaves images out that are not in the label file"
     return f._replace(severity='warning') if f.kind == 'no label' else f
 
-def _probs(t, run, threads, progress):
-    "Probabilities of the patches that can be read and have a label; NaN for others"
+def _add_probs(t, run, threads, progress):
+    "Add `prob`, of the patches that can be read and have a label; yields why that is impossible"
     rows = t.index[t.problem.isna() & t.label.notna()]
-    p = (run_probs(run, t.loc[rows]) if run is not None else
-         fold_probs(t.loc[rows], num_workers=threads, progress=progress))
-    return pd.Series(p, rows).reindex(t.index)
+    try:
+        p = (run_probs(run, t.loc[rows]) if run is not None else
+             fold_probs(t.loc[rows], num_workers=threads, progress=progress))
+        t['prob'] = pd.Series(p, rows).reindex(t.index)
+    except InputError as e: yield finding('labels not doubted', 'error', str(e), count=len(rows))
 
 # %% ../nbs/66_audit.ipynb #05e410f0
 def audit(
@@ -444,8 +448,9 @@ def audit(
     if progress: say(patches)
     run = _check_doubts(patches.table, labels, run)
     t = scanned_table(patches.table, threads, progress)
-    if labels or run is not None: t['prob'] = _probs(t, run, threads, progress)
-    found = [f for check in AUDIT_CHECKS for f in check(t)]
+    found = []
+    if labels or run is not None: found += _add_probs(t, run, threads, progress)
+    found += [f for check in AUDIT_CHECKS for f in check(t)]
     if patches.layout == 'Kaggle folder': found = [_left_out(f) for f in found]
     found += [finding('folder', 'note', note, count=0) for note in patches.notes]
     found.sort(key=lambda f: SEVERITIES.index(f.severity))

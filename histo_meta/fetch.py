@@ -6,7 +6,7 @@
 __all__ = ['PCAM_DOWNLOADS', 'MNIST_DOWNLOADS', 'RemoteFile', 'fetch_data']
 
 # %% ../nbs/22_fetch.ipynb #1c9b1c3f
-import gzip, hashlib, os, shutil, sys, time, zlib
+import gzip, hashlib, os, shutil, sys, tarfile, time, zipfile, zlib
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from io import StringIO
@@ -230,6 +230,9 @@ def _fetch_files(dest, progress, url, files):
     "Download the files that `dest` lacks"
     names = [file.local for file in files]
     missing = [file for file in files if not (dest/file.local).exists()]
+    there = len(files) - len(missing)
+    if there and not (dest/_UNFINISHED).exists():
+        say(f'{dest}: {there} of {len(files)} files are there; what is in them was not checked')
     with _unfinished(dest, names) as folder:
         _check_space(dest, _needed(missing, folder))
         for file in missing:
@@ -267,10 +270,11 @@ def _ask_kagglehub(cache, log):
 _TOKEN = ('make a token at https://www.kaggle.com/settings/api, and save it as '
           '~/.kaggle/access_token')
 _RULES = f'accept the rules at https://www.kaggle.com/c/{_COMPETITION}/rules'
+_DAMAGED = EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfile.TarError
 
 def _kaggle_problem(e, folder):
-    "What went wrong in kagglehub, and what to do; a wrong archive is removed"
-    from kagglehub.exceptions import UnauthenticatedError
+    "What went wrong in kagglehub, and what to do; a wrong archive is removed, other faults raised"
+    from kagglehub.exceptions import DataCorruptionError, UnauthenticatedError
     status = getattr(getattr(e, 'response', None), 'status_code', None)
     if isinstance(e, UnauthenticatedError):
         return f'Kaggle must know who you are: {_TOKEN}; and {_RULES}'
@@ -279,6 +283,7 @@ def _kaggle_problem(e, folder):
     if 'credentials' in str(e): return f'Kaggle: {one_line(e, 200)}; remove it, and {_TOKEN}'
     if isinstance(e, requests.RequestException):
         return f'Kaggle: the download broke off ({_reason(e)}); run the same command again'
+    if not isinstance(e, (*_DAMAGED, DataCorruptionError)): raise e
     shutil.rmtree(folder)
     folder.mkdir()
     return (f'Kaggle: the archive is damaged, or a wrong one ({_reason(e)}); it was removed; run '

@@ -128,7 +128,7 @@ def _network(arch=None, pretrained=None):
 # %% ../nbs/41_recipe.ipynb #1613394f
 SIZES = (160, 128, PATCH)
 _USUAL_MINUTES = 60
-_BATCHES = {True: 900, False: 1_900}  # after which a network is good, pretrained or not
+_BATCHES = {True: 1_200, False: 1_900}  # after which a network is good, pretrained or not
 
 def _epochs(pretrained, batches):
     "Epochs that are enough, if each has `batches`"
