@@ -292,28 +292,28 @@ _LIMIT = dict(slide=5, patch=6) # robust z-score from which a slide, or a patch,
 _FEW_SLIDES = 10
 _LEAST_SPREAD = 2., 2., 2., .02 # of `LOOK_COLUMNS`, for data sets that hardly vary
 
-def _robust_z(x, usual, noise=0.):
-    "Robust z-scores of `x` (n, 4) around `usual`, of the same shape; `noise`: SD by chance"
-    spread = 1.4826*np.median(np.abs(x - usual), axis=0)
-    return (x - usual)/np.hypot(np.maximum(spread, _LEAST_SPREAD), noise)
+def _robust_z(x, noise=0.):
+    "Robust z-scores, of the shape of `x` (n, 4); `noise`: SD by chance"
+    centre = np.median(x, axis=0)
+    spread = 1.4826*np.median(np.abs(x - centre), axis=0)
+    return (x - centre)/np.hypot(np.maximum(spread, _LEAST_SPREAD), noise)
 
-def _look_details(x, usual, z, limit):
+def _look_details(x, z, limit):
     "For each row what is unusual, as text; '' where nothing is"
-    names = [c.replace('_', ' minus ') for c in LOOK_COLUMNS]
-    def words(v, centre, scores):
+    names, centre = [c.replace('_', ' minus ') for c in LOOK_COLUMNS], np.median(x, axis=0)
+    def words(v, scores):
         odd = np.flatnonzero(np.abs(scores) >= limit)
         return ', '.join(f'{names[k]} {v[k]:.3g}, usually {centre[k]:.3g}' for k in odd)
-    return [words(*row) for row in zip(x, usual, z)]
+    return [words(*row) for row in zip(x, z)]
 
 # %% ../nbs/66_audit.ipynb #3d852385
 def _unusual_slides(shown, slides):
-    mean, within = slides.mean(), np.sqrt(slides.var().mean().fillna(0)).to_numpy()
-    x, usual = mean.to_numpy(), np.tile(mean.median(), (len(mean), 1))
-    z = _robust_z(x, usual, within/np.sqrt(slides.size().to_numpy())[:, None])
+    mean, within = slides.mean(), np.sqrt(slides.var().mean().fillna(0))
+    z = _robust_z(mean.to_numpy(), within.to_numpy()/np.sqrt(slides.size().to_numpy())[:, None])
     far = np.abs(z).max(1)
     names = mean.index[np.argsort(-far)][:int((far >= _LIMIT['slide']).sum())]
     if not len(names): return
-    details = dict(zip(mean.index, _look_details(x, usual, z, _LIMIT['slide'])))
+    details = dict(zip(mean.index, _look_details(mean.to_numpy(), z, _LIMIT['slide'])))
     numbers = shown.slide.map({name: k for k, name in enumerate(names, 1)}).dropna()
     rows = numbers.sort_values(kind='stable').astype(int)
     some = ', '.join(one_line(name, 40) for name in names[:5])
@@ -323,14 +323,12 @@ def _unusual_slides(shown, slides):
 
 # %% ../nbs/66_audit.ipynb #92cf65b0
 def _unusual_patches(shown):
-    looks = shown[LOOK_COLUMNS]
-    usual = looks.groupby(shown.slide, dropna=False).transform('median').to_numpy()
-    x = looks.to_numpy()
-    z = _robust_z(x, usual)
+    x = shown[LOOK_COLUMNS].to_numpy()
+    z = _robust_z(x)
     far = np.abs(z).max(1)
     rows = np.argsort(-far)[:int((far >= _LIMIT['patch']).sum())]
     if not len(rows): return
-    details = _look_details(x, usual, z, _LIMIT['patch'])
+    details = _look_details(x, z, _LIMIT['patch'])
     yield finding('unusual patch', 'warning', f'{counted(len(rows))} of a brightness, colour or '
                   'sharpness that is far from the usual', shown.index[rows],
                   [details[row] for row in rows])
