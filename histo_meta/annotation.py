@@ -341,6 +341,26 @@ def _find_tiles(path):
     raise InputError(f'{path} {problem}; save the mask as 8-bit grey TIFF with deflate '
                      'compression, tumour white and everything else 0')
 
+# %% ../nbs/70b_annotation.ipynb #3e0e64cc
+def _value_text(value):
+    "The value of a pixel: a grey level, or the channels of a colour"
+    return f'{value[0]:g}' if (value == value[0]).all() else f'({", ".join(map(str, value))})'
+
+class _OneValue:
+    "Where is a mask above 0? All of its parts must have the same value there"
+    def __init__(self, path): self.path, self.value = path, None
+
+    def __call__(self, values): # (h, w, channels) to (h, w) bool
+        channels = np.moveaxis(values, -1, 0)
+        tumor = np.any([channel > 0 for channel in channels], 0)   # any(-1) takes much longer
+        found = values[tumor]   # (n, channels)
+        if self.value is None and len(found): self.value = found[0]
+        if (found == self.value).all(): return tumor
+        other = found[(found != self.value).any(-1)][0]
+        raise InputError(f'{self.path} has the values {_value_text(self.value)} and '
+                         f'{_value_text(other)}, and only one of them can be tumour; save the mask '
+                         'with tumour white and everything else 0')
+
 # %% ../nbs/70b_annotation.ipynb #f00c6879
 def _plain_mask(path):
     "A mask that is read at once: (h, w) bool"
@@ -348,25 +368,26 @@ def _plain_mask(path):
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             with Image.open(path, formats=['PNG', 'TIFF']) as image:
-                values, transparent = np.asarray(image), image.getbands()[-1] == 'A'
+                bits, transparent = image.mode == '1', image.getbands()[-1] == 'A'
+                values = np.asarray(image.convert('L') if bits else image)
     except Image.DecompressionBombError as e:
         raise InputError(f'{path} is too large for an image without tiles; save it as tiled '
                          'TIFF') from e
     except (OSError, SyntaxError, ValueError) as e:
         raise InputError(f'{path} cannot be read as an image ({e}); copy it again') from e
     if transparent: values = values[..., :-1]
-    return (values > 0).reshape(*values.shape[:2], -1).any(-1)
+    return _OneValue(path)(values.reshape(*values.shape[:2], -1))
 
 # %% ../nbs/70b_annotation.ipynb #0839595c
 _FEW = 4096  # bytes of a compressed tile that may be all black or all white
 
-def _read_tile(mask, box, raw, known):
+def _read_tile(mask, box, raw, known, is_tumor):
     "A tile as bool, True or False where all of it is; `known`: what tiles of certain bytes are"
     if raw in known: return known[raw]
     left, top, width, height = box
     w, h = (min(n, end - start) for n, end, start in
             zip((width, height), mask.level0_size, (left, top)))
-    tile = np.asarray(mask.read_rgba((left, top), 0, (w, h)))[..., :3].any(-1)
+    tile = is_tumor(np.asarray(mask.read_rgba((left, top), 0, (w, h)))[..., :3])
     if raw is not None and (w, h) == (width, height) and tile.min() == tile.max():
         known[raw] = tile[0, 0]
     return tile
@@ -382,13 +403,14 @@ def _tile_bytes(file, tiles):
 def _tiled_strips(mask, tiles):
     "Strips (rows, w) bool of a mask, opened as `SlideFile`, each a row of its tiles"
     (w, h), width, height, known = mask.level0_size, tiles.width, tiles.height, {}
+    is_tumor = _OneValue(mask.path)
     with open(mask.path, 'rb') as file:
         contents = _tile_bytes(file, tiles)
         for top in range(0, h, height):
             strip = np.empty((min(height, h - top), w), bool)
             for left in range(0, w, width):
                 box, raw = (left, top, width, height), next(contents, None)
-                strip[:, left:left+width] = _read_tile(mask, box, raw, known)
+                strip[:, left:left+width] = _read_tile(mask, box, raw, known, is_tumor)
             yield strip
 
 # %% ../nbs/70b_annotation.ipynb #28aded73
