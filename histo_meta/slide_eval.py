@@ -19,7 +19,7 @@ from fastcore.foundation import L
 from sklearn.metrics import roc_curve
 
 from . import __version__
-from .annotation import slide_annotation
+from .annotation import slide_annotation, unmatched_annotations
 from .base import (COLORS, InputError, check_number, get_ax, one_line, say, theme,
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
@@ -441,7 +441,8 @@ def evaluate_slides(
             failures += more
             if not found: raise SlidesFailed(failures)
             scores = slide_scores(found, stages, threshold, n_boot=n_boot)
-            scores = replace(scores, notes=(*_leaks(run, scores), *scores.notes))
+            lost = unmatched_annotations(paths, annotations, normal)
+            scores = replace(scores, notes=(*_leaks(run, scores), *lost, *scores.notes))
             _write_report(part, job, scores, failures)
     return SlideEvaluation(out, scores, failures)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .annotation import slide_annotation
+from .annotation import slide_annotation, unmatched_annotations
 from .base import CENTRE, PATCH, InputError, check_number, progress_bar
 from .files import claim_folder, write_text, write_together
 from .machine import reading_threads
@@ -182,10 +182,10 @@ _PAGE = '''{% set title = 'Tiles' %}
 <p class="sub">{{ done.summary }}</p>
 <div class="box warn"><b>{{ research }}</b> Green lines go around the tissue, orange ones around
 marks of a pen. Check that they do.</div>
-{% if done.failures %}
-<div class="box warn"><b>Left out</b>
-<ul>{% for line in done.failures %}<li>{{ line }}</li>{% endfor %}</ul></div>
-{% endif %}
+{% for title, lines in (('Left out', done.failures), ('Keep in mind', done.notes)) if lines %}
+<div class="box warn"><b>{{ title }}</b>
+<ul>{% for line in lines %}<li>{{ line }}</li>{% endfor %}</ul></div>
+{% endfor %}
 <div class="figures">{% for tiles in done.tiles %}
 <figure><img src="{{ tiles.picture }}" alt="Tissue of {{ tiles.name }}">
 <figcaption><b>{{ tiles.name }}.</b> {{ tiles.words }}</figcaption></figure>
@@ -214,6 +214,7 @@ class Tiled(NamedTuple):
     folder:Path # The pack
     tiles:list # `Tiles` of each slide
     failures:list # One line for each slide that could not be tiled
+    notes:tuple=() # Sentences about the folder
 
     @property
     def summary(self):
@@ -224,7 +225,8 @@ class Tiled(NamedTuple):
                 f'{tumor:,} tumor')
 
     def __repr__(self):
-        notes = note_lines((tiles.name, note) for tiles in self.tiles for note in tiles.notes)
+        notes = [f'note: {note}' for note in self.notes]
+        notes += note_lines((tiles.name, note) for tiles in self.tiles for note in tiles.notes)
         return '\n'.join([f'{self.folder}: {self.summary}', *notes, *self.failures])
 
 # %% ../nbs/71_tile.ipynb #d3651de5
@@ -247,8 +249,9 @@ def tile_slides(
     with claim_folder(dest) as dest, write_together(dest) as part:
         tiles, failures = _tile_all(paths, tile, progress)
         tiles, damaged = _write_readable(part, tiles, mpp, progress)
-        done = Tiled(dest, tiles, failures + damaged)
-        if not tiles: raise InputError(failed_words(done.failures))
+        failures += damaged
+        if not tiles: raise InputError(failed_words(failures))
+        done = Tiled(dest, tiles, failures, unmatched_annotations(paths, annotations, normal))
         write_text(part/'tiles.html', _page(done))
     return done
 
