@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TUMOR_GROUPS', 'CUT_GROUPS', 'MASK_ENDINGS', 'Annotation', 'read_annotation', 'find_annotation', 'slide_annotation',
-           'unmatched_annotations']
+           'unmatched_annotations', 'annotation_notes']
 
 # %% ../nbs/70b_annotation.ipynb #e695b8db
 import math, re, warnings
@@ -595,3 +595,28 @@ def unmatched_annotations(
     more = f' and {len(lost) - 5:,} more'*(len(lost) > 5)
     return (f'annotations that belong to no slide: {some}{more}; a slide whose annotation has '
             'another name counts as normal, so check the names',)
+
+# %% ../nbs/70b_annotation.ipynb #c4c4753f
+@patch
+def outside(self:Annotation,
+    mask, # `TissueMask` of the slide
+)->float: # 0..1; 0 without tumour
+    "The share of the annotated area that is not tissue"
+    import shapely
+    if self.region.is_empty: return 0.
+    tissue = shapely.transform(_trace([mask.mask], mask.mask.shape[1]),
+                               lambda xy: xy*mask.step*self.scale)
+    return shapely.difference(self.region, tissue).area/self.region.area
+
+_MOST_OUTSIDE = .2  # share of an annotation that we expect outside the tissue, at most
+
+def annotation_notes(
+    annotation:Annotation, # Annotation of a slide
+    mask, # `TissueMask` of the slide
+)->tuple: # Sentences
+    "The notes of an annotation, with one more if too much of it is outside the tissue"
+    share = annotation.outside(mask)
+    if share <= _MOST_OUTSIDE: return annotation.notes
+    return (*annotation.notes, f'{annotation.source.name}: {share:.0%} of the annotated '
+            f'{annotation.area_mm2:.3g} mm² are outside the tissue: is it the annotation of this '
+            'slide, and is the tissue mask right?')

@@ -19,7 +19,7 @@ from fastcore.foundation import L
 from sklearn.metrics import roc_curve
 
 from . import __version__
-from .annotation import slide_annotation, unmatched_annotations
+from .annotation import annotation_notes, slide_annotation, unmatched_annotations
 from .base import (COLORS, InputError, check_number, get_ax, one_line, say, theme,
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
@@ -39,6 +39,7 @@ from .slide_run import (SlidesFailed, each_slide, find_grid, path_name, photo_ur
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
 from .tile import note_lines
+from .tissue_mask import tissue_mask
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599
 class SlideComparison(NamedTuple):
@@ -404,8 +405,8 @@ def _compare(job, path, heatmaps):
     if not grid: return None
     with job.open(path) as slide:
         truth = job.annotation(slide)
-        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold,
-                              truth.notes)
+        notes = annotation_notes(truth, tissue_mask(slide))
+        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold, notes)
         ax = plot_heatmap(slide, grid, find_lesions(grid, job.threshold), truth.region)
         save_png(ax, heatmaps/f'{slide.name}.png', dpi=100)
         return found

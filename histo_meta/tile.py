@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .annotation import slide_annotation, unmatched_annotations
+from .annotation import annotation_notes, slide_annotation, unmatched_annotations
 from .base import CENTRE, PATCH, InputError, check_number, progress_bar
 from .files import claim_folder, write_text, write_together
 from .machine import reading_threads
@@ -90,15 +90,6 @@ class Tiles(NamedTuple):
 
     def __repr__(self): return f'{self.name}: {self.words}'
 
-# %% ../nbs/71_tile.ipynb #40b568dd
-def _labels(slide, left, top, annotations, normal):
-    "Labels of windows, and notes about the annotation"
-    found = slide_annotation(slide, annotations, normal)
-    label, notes = found.labels(left, top), found.notes
-    if label.any() or found.region.is_empty: return label, notes
-    return label, (*notes, f'{found.source.name} has {found.area_mm2:.3g} mm² of tumour, but no '
-                   'window with tissue shows any of it: check the outlines and the mask')
-
 # %% ../nbs/71_tile.ipynb #721a0776
 def tile_slide(
     path, # File of the slide
@@ -114,11 +105,12 @@ def tile_slide(
         slide.check_resolution()
         mask = tissue_mask(slide)
         left, top = window_grid(slide, mask, stride).places()
-        label, notes = _labels(slide, left, top, annotations, normal)
+        annotation = slide_annotation(slide, annotations, normal)
+        label, notes = annotation.labels(left, top), annotation_notes(annotation, mask)
         drawn = draw_windows(label, most, slide.name, seed)
         table = _tile_table(slide, left[drawn], top[drawn], label[drawn])
         return Tiles(Path(path), slide.name, table, len(left), int(label.sum()),
-                     mask.area_mm2, tuple(notes), picture_uri(mask.draw(slide, 800)))
+                     mask.area_mm2, notes, picture_uri(mask.draw(slide, 800)))
 
 def _tile_table(slide, left, top, label):
     coords = dict(coord_x=np.rint(left*slide.scale).astype(int),
