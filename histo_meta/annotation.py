@@ -106,6 +106,7 @@ class _Object(NamedTuple):
     group:str # Its group or class; None if it has none
     polygons:list # Lists of rings: the outline, then its holes; empty for points and lines
     qupath:bool=False # Do its coordinates begin at `Slide.origin`?
+    type:str='annotation' # QuPath's type of object, such as tile or cell; only annotations are used
 
     def __str__(self): return f'object {self.number}' + f' ({self.group})'*bool(self.group)
 
@@ -184,8 +185,14 @@ def _kind(group, classified):
 # %% ../nbs/70b_annotation.ipynb #56928f33
 def _some(n, what): return f'{n:,} {what} is' if n == 1 else f'{n:,} {what}s are'
 
+def _type_notes(objects):
+    "Sentences about objects that are no annotations"
+    types = Counter(item.type for item in objects if item.type != 'annotation')
+    for name, n in sorted(types.items()):
+        yield f"{_some(n, 'object')} of QuPath's type {name[:40]}, and not used"
+
 def _other_notes(objects):
-    "Sentences about objects that are not used"
+    "Sentences about annotations that are not used"
     flat = sum(not item.polygons for item in objects)
     if flat: yield f'{_some(flat, "object")} without an area, such as a point, and not used'
     names = Counter(item.group for item in objects if item.polygons)
@@ -195,15 +202,16 @@ def _other_notes(objects):
 
 def _sort_objects(objects, path):
     "The objects that are tumour, those to cut out, and notes about all others"
-    classified = any(item.group is not None for item in objects)
-    kinds = [_kind(item.group, classified) if item.polygons else 'other' for item in objects]
-    tumor, cut, other = ([item for item, kind in zip(objects, kinds) if kind == wanted]
+    drawn = [item for item in objects if item.type == 'annotation']
+    classified = any(item.group is not None for item in drawn)
+    kinds = [_kind(item.group, classified) if item.polygons else 'other' for item in drawn]
+    tumor, cut, other = ([item for item, kind in zip(drawn, kinds) if kind == wanted]
                          for wanted in ('tumor', 'cut', 'other'))
-    if tumor or not objects: return tumor, cut, list(_other_notes(other))
-    names = ', '.join(sorted({str(item.group)[:40] for item in objects})[:5])
-    raise InputError(f'{path}: none of its {len(objects):,} objects is an area of tumour (groups: '
-                     f'{names}); call the group Tumor, or if there is none, give a file without '
-                     'objects')
+    if tumor or not drawn: return tumor, cut, [*_type_notes(objects), *_other_notes(other)]
+    names = ', '.join(sorted({str(item.group)[:40] for item in drawn})[:5])
+    raise InputError(f'{path}: none of its {len(drawn):,} annotations is an area of tumour '
+                     f'(groups: {names}); call the group Tumor, or if there is none, give a file '
+                     'without annotations')
 
 # %% ../nbs/70b_annotation.ipynb #f80e3edd
 def _union(items, path, slide, factor):
@@ -270,13 +278,13 @@ def _features(data, path):
                      'export it again')
 
 # %% ../nbs/70b_annotation.ipynb #5042da07
+def _properties(feature):
+    found = feature.get('properties')
+    return found if isinstance(found, dict) else {}
+
 def _class_name(feature):
     "The class of a feature, as QuPath writes it; None if it has none"
-    properties = feature.get('properties')
-    if not isinstance(properties, dict): return None
-    kind = properties.get('objectType', 'annotation')
-    if kind != 'annotation': return f'{kind}s of QuPath'
-    name = properties.get('classification')
+    name = _properties(feature).get('classification')
     if isinstance(name, dict): name = name.get('name') or ': '.join(map(str, name.get('names', [])))
     return name if isinstance(name, str) and name else None
 
@@ -287,7 +295,8 @@ def _read_features(data, path):
         rings, kind = shape.get('coordinates'), shape.get('type')
         many = kind == 'MultiPolygon' and isinstance(rings, list)
         polygons = rings if many else [rings] if kind in ('Polygon', 'MultiPolygon') else []
-        yield _Object(i, _class_name(feature), polygons, qupath=True)
+        type = str(_properties(feature).get('objectType', 'annotation'))
+        yield _Object(i, _class_name(feature), polygons, True, type)
 
 # %% ../nbs/70b_annotation.ipynb #dbef31d3
 def _read_json_objects(path):
