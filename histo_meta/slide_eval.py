@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from fastcore.foundation import L
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import roc_curve
 
 from . import __version__
@@ -76,10 +78,18 @@ def compare_slide(
         slide, slide_score(grid), slide_category(find_lesions(grid, threshold)),
         _true_category(region, mpp), match_detections(detections, mask), detections, tuple(notes))
 
+def _pieces(region):
+    "The connected pieces of a region; parts that touch at a corner are one piece"
+    import shapely
+    parts = shapely.get_parts(region)
+    touching = shapely.STRtree(parts).query(parts, predicate='intersects')   # (2, pairs)
+    graph = coo_array((np.ones(touching.shape[1]), touching), 2*parts.shape)
+    n, piece = connected_components(graph)
+    return [shapely.multipolygons(parts[piece == i]) for i in range(n)]
+
 def _true_category(region, mpp):
     "The category by the largest connected piece of a region in level-0 pixels"
-    import shapely
-    pieces = [] if region.is_empty else shapely.get_parts(region)
+    pieces = [] if region.is_empty else _pieces(region)
     return slide_category([largest_diameter(piece)*mpp/1000 for piece in pieces])
 
 # %% ../nbs/76a_slide_eval.ipynb #f92e2555
