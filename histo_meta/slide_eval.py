@@ -36,11 +36,11 @@ from .report import estimate_text, image_uri, page_templates, table_html
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (SlidesFailed, each_slide, find_grid, path_name, photo_uri,
-                                  predict_slides, prediction_facts)
+from .slide_run import (each_slide, find_grid, path_name, photo_uri, predict_slides,
+                                  prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
-from .tile import note_lines
+from .tile import SlidesFailed, note_lines
 from .tissue_mask import tissue_mask
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599

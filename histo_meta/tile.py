@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WindowGrid', 'window_grid', 'draw_windows', 'Tiles', 'tile_slide', 'note_lines', 'Tiled', 'tile_slides',
-           'failed_words']
+           'SlidesFailed']
 
 # %% ../nbs/71_tile.ipynb #e9a91e59
 import zlib
@@ -242,7 +242,7 @@ def tile_slides(
         tiles, failures = _tile_all(paths, tile, progress)
         tiles, damaged = _write_readable(part, tiles, mpp, progress)
         failures += damaged
-        if not tiles: raise InputError(failed_words(failures))
+        if not tiles: raise SlidesFailed(failures)
         done = Tiled(dest, tiles, failures, unmatched_annotations(paths, annotations, normal))
         write_text(part/'tiles.html', _page(done))
     return done
@@ -265,10 +265,11 @@ def _tile_all(paths, tile, progress):
     errors = [str(one) for one in found if isinstance(one, InputError)]
     return [one for one in found if isinstance(one, Tiles)], errors
 
-def failed_words(
-    failures:list, # One line for each slide
-)->str: # One line
-    "What to say if no slide could be read"
-    lines = list(dict.fromkeys(failures))
-    more = f'; and {len(lines) - 3:,} more' if len(lines) > 3 else ''
-    return '; '.join(lines[:3]) + more
+class SlidesFailed(InputError):
+    "No slide could be used; `failures` has a line for each"
+    def __init__(self,
+        failures:list, # One line for each slide
+    ):
+        self.failures, reasons = failures, list(dict.fromkeys(failures))
+        more = len(reasons) - 3
+        super().__init__('; '.join(reasons[:3]) + f'; and {more:,} more'*(more > 0))
