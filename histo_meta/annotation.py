@@ -200,6 +200,7 @@ def _other_notes(objects):
         group = 'without a class' if name is None else f'of the group {name[:40]}'
         yield f'{_some(n, "object")} {group}, and not used'
 
+# %% ../nbs/70b_annotation.ipynb #e99a9d56
 def _sort_objects(objects, path):
     "The objects that are tumour, those to cut out, and notes about all others"
     drawn = [item for item in objects if item.type == 'annotation']
