@@ -9,7 +9,7 @@ __all__ = ['histo_sample', 'histo_pack', 'histo_fetch', 'histo_tile', 'histo_tra
 # %% ../nbs/90_cli.ipynb #95c922e2
 import io
 
-from .base import InputError
+from .base import InputError, say
 from .command import OptionalArg, Outcome, SeveralArgs, as_command, check_stdout
 
 # %% ../nbs/90_cli.ipynb #17577b9d
@@ -76,6 +76,18 @@ def histo_fetch(
     _, y, _, y_test = load_mnist(folder)
     return f'{folder} (MNIST): {len(y):,} digits to train on, {len(y_test):,} to test with'
 
+# %% ../nbs/90_cli.ipynb #73ce62e7
+def _of_slides(function, *args, **kwargs):
+    "Call a function of slides; if all of several slides fail, say why, a line for each"
+    from histo_meta.tile import SlidesFailed
+    try: return function(*args, **kwargs)
+    except SlidesFailed as e:
+        reasons = list(dict.fromkeys(e.failures))
+        if len(reasons) == 1: raise
+        say(*reasons)
+        raise InputError(f'none of the {len(e.failures):,} slides could be used; correct what the '
+                         'lines above say') from e
+
 # %% ../nbs/90_cli.ipynb #d4f2e7ac
 @as_command
 def histo_tile(
@@ -90,7 +102,8 @@ def histo_tile(
 ):
     "Cut labelled patches from annotated slides; exit code 2 if a slide could not be read"
     from histo_meta.tile import tile_slides
-    done = tile_slides(slides, dest, stride, most, seed, annotations, mpp, normal, progress=True)
+    done = _of_slides(tile_slides, slides, dest, stride, most, seed, annotations, mpp, normal,
+                      progress=True)
     return Outcome(str(done), 2*bool(done.failures))
 
 # %% ../nbs/90_cli.ipynb #7c728d85
@@ -185,7 +198,7 @@ def histo_evaluate(
             f'is for patches, and {data} has slides')
     from histo_meta.slide_eval import evaluate_slides
     given = {k: v for k, v in of_slides.items() if v is not None}
-    done = evaluate_slides(run, data, out, tta=tta, num_workers=workers, **given)
+    done = _of_slides(evaluate_slides, run, data, out, tta=tta, num_workers=workers, **given)
     return Outcome(str(done), 2*bool(done.failures))
 
 # %% ../nbs/90_cli.ipynb #125944fd
@@ -233,7 +246,7 @@ def histo_slide(
 ):
     "Heat map, lesions and probability of whole slides; exit code 2 if one could not be read"
     from histo_meta.slide_run import predict_slides
-    done = predict_slides(run, slides, out, stride, threshold, tta, dense, mpp, workers)
+    done = _of_slides(predict_slides, run, slides, out, stride, threshold, tta, dense, mpp, workers)
     text = f"{done}\npage: {done.folder/'slides.html'}"
     return Outcome(text, 2*bool(done.failures))
 

@@ -16,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from fastcore.foundation import L
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import roc_curve
 
 from . import __version__
-from .annotation import slide_annotation
+from .annotation import annotation_notes, slide_annotation, unmatched_annotations
 from .base import (COLORS, InputError, check_number, get_ax, one_line, say, theme,
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
@@ -34,11 +36,12 @@ from .report import estimate_text, image_uri, page_templates, table_html
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (SlidesFailed, each_slide, find_grid, path_name, photo_uri,
-                                  predict_slides, prediction_facts)
+from .slide_run import (each_slide, find_grid, path_name, photo_uri, predict_slides,
+                                  prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages)
-from .tile import note_lines
+from .tile import SlidesFailed, note_lines
+from .tissue_mask import tissue_mask
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599
 class SlideComparison(NamedTuple):
@@ -75,10 +78,18 @@ def compare_slide(
         slide, slide_score(grid), slide_category(find_lesions(grid, threshold)),
         _true_category(region, mpp), match_detections(detections, mask), detections, tuple(notes))
 
+def _pieces(region):
+    "The connected pieces of a region; parts that touch at a corner are one piece"
+    import shapely
+    parts = shapely.get_parts(region)
+    touching = shapely.STRtree(parts).query(parts, predicate='intersects')   # (2, pairs)
+    graph = coo_array((np.ones(touching.shape[1]), touching), 2*parts.shape)
+    n, piece = connected_components(graph)
+    return [shapely.multipolygons(parts[piece == i]) for i in range(n)]
+
 def _true_category(region, mpp):
     "The category by the largest connected piece of a region in level-0 pixels"
-    import shapely
-    pieces = [] if region.is_empty else shapely.get_parts(region)
+    pieces = [] if region.is_empty else _pieces(region)
     return slide_category([largest_diameter(piece)*mpp/1000 for piece in pieces])
 
 # %% ../nbs/76a_slide_eval.ipynb #f92e2555
@@ -404,8 +415,8 @@ def _compare(job, path, heatmaps):
     if not grid: return None
     with job.open(path) as slide:
         truth = job.annotation(slide)
-        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold,
-                              truth.notes)
+        notes = annotation_notes(truth, tissue_mask(slide))
+        found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold, notes)
         ax = plot_heatmap(slide, grid, find_lesions(grid, job.threshold), truth.region)
         save_png(ax, heatmaps/f'{slide.name}.png', dpi=100)
         return found
@@ -441,7 +452,8 @@ def evaluate_slides(
             failures += more
             if not found: raise SlidesFailed(failures)
             scores = slide_scores(found, stages, threshold, n_boot=n_boot)
-            scores = replace(scores, notes=(*_leaks(run, scores), *scores.notes))
+            lost = unmatched_annotations(paths, annotations, normal)
+            scores = replace(scores, notes=(*_leaks(run, scores), *lost, *scores.notes))
             _write_report(part, job, scores, failures)
     return SlideEvaluation(out, scores, failures)
 

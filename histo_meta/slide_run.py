@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SlideResult', 'predict_slide', 'slide_features', 'write_geojson', 'slide_json', 'slide_hash', 'prediction_facts',
-           'stored_grid', 'find_grid', 'Slides', 'SlidesFailed', 'predict_slides', 'path_name', 'each_slide',
-           'slides_html', 'photo_uri']
+           'stored_grid', 'find_grid', 'Slides', 'predict_slides', 'path_name', 'each_slide', 'slides_html',
+           'photo_uri']
 
 # %% ../nbs/76_slide_run.ipynb #9916d620
 import hashlib
@@ -32,7 +32,7 @@ from .lesion import ProbGrid, find_lesions, lesion_table, slide_category, slide_
 from .report import page_templates, picture_uri, table_html
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .tile import failed_words
+from .tile import SlidesFailed
 from .tissue_mask import TissueMask, tissue_mask
 
 # %% ../nbs/76_slide_run.ipynb #3f8fabd2
@@ -239,14 +239,6 @@ class Slides(NamedTuple):
         return f'{n:,} slide{"s"[:n != 1]}; largest lesion: {found or "none"}'
 
     def __repr__(self): return '\n'.join([f'{self.folder}: {self.summary}', *self.failures])
-
-class SlidesFailed(InputError):
-    "No slide could be predicted; `failures` has a line for each"
-    def __init__(self,
-        failures:list, # One line for each slide
-    ):
-        super().__init__(failed_words(failures))
-        self.failures = failures
 
 # %% ../nbs/76_slide_run.ipynb #074ec07a
 def _known_grid(run, slide, made, out, progress):

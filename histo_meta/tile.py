@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WindowGrid', 'window_grid', 'draw_windows', 'Tiles', 'tile_slide', 'note_lines', 'Tiled', 'tile_slides',
-           'failed_words']
+           'SlidesFailed']
 
 # %% ../nbs/71_tile.ipynb #e9a91e59
 import zlib
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .annotation import slide_annotation
+from .annotation import annotation_notes, slide_annotation, unmatched_annotations
 from .base import CENTRE, PATCH, InputError, check_number, progress_bar
 from .files import claim_folder, write_text, write_together
 from .machine import reading_threads
@@ -90,15 +90,6 @@ class Tiles(NamedTuple):
 
     def __repr__(self): return f'{self.name}: {self.words}'
 
-# %% ../nbs/71_tile.ipynb #40b568dd
-def _labels(slide, left, top, annotations, normal):
-    "Labels of windows, and notes about the annotation"
-    found = slide_annotation(slide, annotations, normal)
-    label, notes = found.labels(left, top), found.notes
-    if label.any() or found.region.is_empty: return label, notes
-    return label, (*notes, f'{found.source.name} has {found.area_mm2:.3g} mm² of tumour, but no '
-                   'window with tissue shows any of it: check the outlines and the mask')
-
 # %% ../nbs/71_tile.ipynb #721a0776
 def tile_slide(
     path, # File of the slide
@@ -114,11 +105,12 @@ def tile_slide(
         slide.check_resolution()
         mask = tissue_mask(slide)
         left, top = window_grid(slide, mask, stride).places()
-        label, notes = _labels(slide, left, top, annotations, normal)
+        annotation = slide_annotation(slide, annotations, normal)
+        label, notes = annotation.labels(left, top), annotation_notes(annotation, mask)
         drawn = draw_windows(label, most, slide.name, seed)
         table = _tile_table(slide, left[drawn], top[drawn], label[drawn])
         return Tiles(Path(path), slide.name, table, len(left), int(label.sum()),
-                     mask.area_mm2, tuple(notes), picture_uri(mask.draw(slide, 800)))
+                     mask.area_mm2, notes, picture_uri(mask.draw(slide, 800)))
 
 def _tile_table(slide, left, top, label):
     coords = dict(coord_x=np.rint(left*slide.scale).astype(int),
@@ -182,10 +174,10 @@ _PAGE = '''{% set title = 'Tiles' %}
 <p class="sub">{{ done.summary }}</p>
 <div class="box warn"><b>{{ research }}</b> Green lines go around the tissue, orange ones around
 marks of a pen. Check that they do.</div>
-{% if done.failures %}
-<div class="box warn"><b>Left out</b>
-<ul>{% for line in done.failures %}<li>{{ line }}</li>{% endfor %}</ul></div>
-{% endif %}
+{% for title, lines in (('Left out', done.failures), ('Keep in mind', done.notes)) if lines %}
+<div class="box warn"><b>{{ title }}</b>
+<ul>{% for line in lines %}<li>{{ line }}</li>{% endfor %}</ul></div>
+{% endfor %}
 <div class="figures">{% for tiles in done.tiles %}
 <figure><img src="{{ tiles.picture }}" alt="Tissue of {{ tiles.name }}">
 <figcaption><b>{{ tiles.name }}.</b> {{ tiles.words }}</figcaption></figure>
@@ -214,6 +206,7 @@ class Tiled(NamedTuple):
     folder:Path # The pack
     tiles:list # `Tiles` of each slide
     failures:list # One line for each slide that could not be tiled
+    notes:tuple=() # Sentences about the folder
 
     @property
     def summary(self):
@@ -224,7 +217,8 @@ class Tiled(NamedTuple):
                 f'{tumor:,} tumor')
 
     def __repr__(self):
-        notes = note_lines((tiles.name, note) for tiles in self.tiles for note in tiles.notes)
+        notes = [f'note: {note}' for note in self.notes]
+        notes += note_lines((tiles.name, note) for tiles in self.tiles for note in tiles.notes)
         return '\n'.join([f'{self.folder}: {self.summary}', *notes, *self.failures])
 
 # %% ../nbs/71_tile.ipynb #d3651de5
@@ -247,8 +241,9 @@ def tile_slides(
     with claim_folder(dest) as dest, write_together(dest) as part:
         tiles, failures = _tile_all(paths, tile, progress)
         tiles, damaged = _write_readable(part, tiles, mpp, progress)
-        done = Tiled(dest, tiles, failures + damaged)
-        if not tiles: raise InputError(failed_words(done.failures))
+        failures += damaged
+        if not tiles: raise SlidesFailed(failures)
+        done = Tiled(dest, tiles, failures, unmatched_annotations(paths, annotations, normal))
         write_text(part/'tiles.html', _page(done))
     return done
 
@@ -270,10 +265,11 @@ def _tile_all(paths, tile, progress):
     errors = [str(one) for one in found if isinstance(one, InputError)]
     return [one for one in found if isinstance(one, Tiles)], errors
 
-def failed_words(
-    failures:list, # One line for each slide
-)->str: # One line
-    "What to say if no slide could be read"
-    lines = list(dict.fromkeys(failures))
-    more = f'; and {len(lines) - 3:,} more' if len(lines) > 3 else ''
-    return '; '.join(lines[:3]) + more
+class SlidesFailed(InputError):
+    "No slide could be used; `failures` has a line for each"
+    def __init__(self,
+        failures:list, # One line for each slide
+    ):
+        self.failures, reasons = failures, list(dict.fromkeys(failures))
+        more = len(reasons) - 3
+        super().__init__('; '.join(reasons[:3]) + f'; and {more:,} more'*(more > 0))
