@@ -212,10 +212,13 @@ def FoldSplitter(
     folds:int=5, # Number of folds
     seed:int=42, # Decides which patches or slides are in one fold
     by:str='slide', # As for `fold_numbers`
+    note=None, # Function that gets the table, with the fold of each patch, from 1, as its split
 ): # A fastai splitter: from a table to two lists of positions
     "Hold out one of several folds"
     def _inner(table):
-        held = fold_numbers(table, folds, seed, by) == fold - 1
+        number = fold_numbers(table, folds, seed, by) + 1
+        if note: note(table.assign(split=number))
+        held = number == fold
         return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
     splitter = without_test(_inner)
     splitter.split_name = by
