@@ -230,14 +230,15 @@ def StoredSplitter(
 ): # A fastai splitter: from a table to two lists of positions
     "The split that a file says of the same patches"
     stored = read_rows(file, ['id', 'split', 'pixel_hash'], strip=False)
-    side = given_split(stored)
-    if not (side == 'valid').any():
+    stored = stored.assign(split=given_split(stored))
+    stored = stored[stored.split.isin(['train', 'valid'])]
+    if not (stored.split == 'valid').any():
         raise InputError(f'{file} holds no patch out, like that of a cross-validation; choose '
                          'another split')
     def _inner(table):
         rows = _find_rows(stored, table, file)
         _compare_labels(stored, table.iloc[rows], file)
-        return tuple(rows[side == name].tolist() for name in ('train', 'valid'))
+        return tuple(rows[stored.split == name].tolist() for name in ('train', 'valid'))
     return without_test(_inner)
 
 # %% ../nbs/28_splits.ipynb #3c88c66f
