@@ -9,6 +9,7 @@ __all__ = ['VALID_RANGE', 'MIN_VALID_SLIDES', 'given_split', 'without_test', 'ha
 
 # %% ../nbs/28_splits.ipynb #514ca7d0
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from .base import VOCAB, InputError, check_number, counted
 from .data import PatchSet, to_split
+from .files import file_hash, read_json
 from .readers import read_rows
 from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
 
@@ -229,6 +231,7 @@ def StoredSplitter(
     file, # split.csv of a run, or another CSV file with the columns id, split and pixel_hash
 ): # A fastai splitter: from a table to two lists of positions
     "The split that a file says of the same patches"
+    _check_hash(file)
     stored = read_rows(file, ['id', 'split', 'pixel_hash'], strip=False)
     stored = stored.assign(split=given_split(stored))
     stored = stored[stored.split.isin(['train', 'valid'])]
@@ -240,6 +243,15 @@ def StoredSplitter(
         _compare_labels(stored, table.iloc[rows], file)
         return tuple(rows[stored.split == name].tolist() for name in ('train', 'valid'))
     return without_test(_inner)
+
+# %% ../nbs/28_splits.ipynb #cb9c1a97
+def _check_hash(file):
+    "Raise an `InputError` if the split.csv of a run was changed since it was written"
+    config = Path(file).parent/'bundle'/'config.json'
+    if Path(file).name != 'split.csv' or not config.is_file(): return
+    if read_json(config).get('split_hash') == file_hash(file): return
+    raise InputError(f'{file} was changed since it was written; copy or download the run again, '
+                     'or save a split of your own in another folder')
 
 # %% ../nbs/28_splits.ipynb #3c88c66f
 def _find_rows(stored, table, file):
