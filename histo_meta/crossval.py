@@ -10,6 +10,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -27,8 +28,8 @@ from .files import write_together
 from .metrics import apply_temperature, operating_point
 from .report import model_card, report_data, score_arrays
 from .run import Run, check_same, check_unfinished, given_settings, is_trained
-from .run import note_kept, predictions_hash, split_csv, train_run, write_csv
-from .run import write_evaluation
+from .run import note_kept, note_split, predictions_hash, split_csv, train_run
+from .run import write_csv, write_evaluation
 from .splits import FoldSplitter, given_split
 
 # %% ../nbs/65a_crossval.ipynb #c0bdc522
@@ -54,11 +55,12 @@ def cross_validate(
     if not begun: check_unfinished(out)
     began, by, runs = perf_counter() - _spent(out), _units(data, folds, progress), []
     with claim_folder(out, new=not begun) as out, note_kept(out):
+        note = partial(note_split, out/'folds')
         if not begun: _note_settings(out/'folds', given)
         with _nothing_left(out/'folds'):
             for fold in range(1, folds + 1):
                 if progress: say(f'fold {fold} of {folds}')
-                place, splitter = out/'folds'/f'{fold}', FoldSplitter(fold, folds, seed, by)
+                place, splitter = out/'folds'/f'{fold}', FoldSplitter(fold, folds, seed, by, note)
                 left = None if is_trained(place) else _left(minutes, began, fold, folds)
                 runs.append(train_run(data, place, splitter, recipe=recipe, minutes=left,
                                       seed=seed, resume=resume, progress=progress,
@@ -92,10 +94,10 @@ def _left(minutes, began, fold, folds):
 # %% ../nbs/65a_crossval.ipynb #b8fe587a
 @contextmanager
 def _nothing_left(folder):
-    "If nothing of the first training is kept, remove the settings that were noted"
+    "If nothing of the first training is kept, remove the settings and folds that were noted"
     try: yield
     except BaseException:
-        if [path.name for path in folder.iterdir()] == ['settings.json']: shutil.rmtree(folder)
+        if not any(path.is_dir() for path in folder.iterdir()): shutil.rmtree(folder)
         raise
 
 def _note_settings(folder, given):

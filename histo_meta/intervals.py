@@ -210,6 +210,21 @@ def auc_ci(
         raise InputError("'obuchowski' needs slides; give them, or use 'delong'")
     return _methods[method](y, p, slide, level, n_boot=n_boot, seed=seed)
 
+# %% ../nbs/50a_intervals.ipynb #8c668973
+def _mean_variance(parts, n_slides):
+    "Variance of the mean AUC of several folds, each with labels, probabilities and slide numbers"
+    folds = [(y, _placements(y, p), codes) for y, p, codes in parts]
+    total = sum(_auc_variance(*fold) for fold in folds)
+    if not np.isnan(total):
+        d = np.stack([_deviations(*fold, n_slides) for fold in folds])
+        products = d@d.T
+        total += n_slides/(n_slides-1) * (products.sum() - products.trace())
+    return total/len(parts)**2
+
+def _deviations(y, v, codes, n_slides):
+    "Deviations of the placements of both classes, summed by slide: (n_slides,)"
+    return sum(_by_slide(v[y==c], codes[y==c], n_slides) for c in (0, 1))
+
 # %% ../nbs/50a_intervals.ipynb #2c9dcb66
 def mean_auc_ci(
     y, # Labels (n,): 0 for normal, 1 for tumor
@@ -221,13 +236,12 @@ def mean_auc_ci(
     "Mean of the AUCs of several folds, and its confidence interval"
     y, p, slide = check_scores(y, p, slide)
     check_proportion('level', level)
-    if slide is None: slide = np.arange(len(y))  # each patch by itself
-    parts = [(y[k], p[k], slide[k]) for k in (fold == f for f in pd.unique(np.asarray(fold)))]
-    aucs = [auc_ci(y, p).auc for y, p, _ in parts]
-    variances = [_auc_variance(y, _placements(y, p), slide) for y, p, slide in parts]
-    mean, se = float(np.mean(aucs)), np.sqrt(np.sum(variances))/len(parts)
+    codes = np.arange(len(y)) if slide is None else pd.factorize(slide)[0]
+    parts = [(y[k], p[k], codes[k]) for k in (fold == f for f in pd.unique(np.asarray(fold)))]
+    mean = float(np.mean([auc_ci(y, p).auc for y, p, _ in parts]))
     if mean in (0, 1): return AUC(mean, mean, mean)
-    df = min(_df(y, slide) for y, _, slide in parts)
+    se = np.sqrt(_mean_variance(parts, codes.max() + 1))
+    df = min(_df(y, codes) for y, _, codes in parts)
     half = stats.t.ppf((1+level)/2, df)*se/(mean*(1-mean))
     return AUC(mean, float(expit(logit(mean) - half)), float(expit(logit(mean) + half)))
 

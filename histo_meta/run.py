@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Run', 'Training', 'run_summary', 'predictions_table', 'write_csv', 'write_evaluation', 'run_info', 'split_csv',
            'write_training', 'predictions_hash', 'finish_run', 'save_run', 'is_trained', 'note_kept', 'EpochLines',
-           'KeepEpochs', 'train_run', 'given_settings', 'check_same', 'run_recipe', 'check_unfinished', 'run_point',
-           'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission', 'predict_run',
-           'export_run', 'wsinfer_run']
+           'KeepEpochs', 'note_split', 'train_run', 'given_settings', 'check_same', 'run_recipe', 'check_unfinished',
+           'run_point', 'evaluation_info', 'evaluate_run', 'submission_ids', 'check_submission', 'kaggle_submission',
+           'predict_run', 'export_run', 'wsinfer_run']
 
 # %% ../nbs/65_run.ipynb #afa3a149
 import hashlib, math, os, re, shutil
@@ -623,7 +623,7 @@ class KeepEpochs(Callback):
         (self.folder/'checkpoint').mkdir(exist_ok=True)
         learner_config(self.learn)  # a configuration that no bundle can have is refused now
         _check_space(self.folder, whole_model(self.learn), self.learn.model)
-        if is_training(self.learn): _note_split(self.folder, self.learn.dls.patches.table)
+        if is_training(self.learn): note_split(self.folder, self.learn.dls.patches.table)
     def after_epoch(self):
         log = self.learn.training_log
         if not log.run: return
@@ -644,8 +644,11 @@ def _check_space(folder, whole, model):
     raise InputError(f'{folder}: {free/2**20:,.0f} MB are free, and the run needs about '
                      f'{needed/2**20:,.0f}; free some space, or choose another place')
 
-def _note_split(folder, table):
-    "Write split.csv; if a training goes on, its patches must be the same"
+def note_split(
+    folder, # Folder for split.csv, which exists
+    table:pd.DataFrame, # As for `split_csv`
+):
+    "Write split.csv; an `InputError` if it is there, of other patches or with another split"
     file, text = folder/'split.csv', split_csv(table)
     if not file.exists(): write_text(file, text)
     elif file_hash(file) != _text_hash(text):

@@ -9,6 +9,7 @@ __all__ = ['VALID_RANGE', 'MIN_VALID_SLIDES', 'given_split', 'without_test', 'ha
 
 # %% ../nbs/28_splits.ipynb #514ca7d0
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from .base import VOCAB, InputError, check_number, counted
 from .data import PatchSet, to_split
+from .files import file_hash, read_json
 from .readers import read_rows
 from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
 
@@ -212,10 +214,13 @@ def FoldSplitter(
     folds:int=5, # Number of folds
     seed:int=42, # Decides which patches or slides are in one fold
     by:str='slide', # As for `fold_numbers`
+    note=None, # Function that gets the table, with the fold of each patch, from 1, as its split
 ): # A fastai splitter: from a table to two lists of positions
     "Hold out one of several folds"
     def _inner(table):
-        held = fold_numbers(table, folds, seed, by) == fold - 1
+        number = fold_numbers(table, folds, seed, by) + 1
+        if note: note(table.assign(split=number))
+        held = number == fold
         return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
     splitter = without_test(_inner)
     splitter.split_name = by
@@ -226,16 +231,27 @@ def StoredSplitter(
     file, # split.csv of a run, or another CSV file with the columns id, split and pixel_hash
 ): # A fastai splitter: from a table to two lists of positions
     "The split that a file says of the same patches"
+    _check_hash(file)
     stored = read_rows(file, ['id', 'split', 'pixel_hash'], strip=False)
-    side = given_split(stored)
-    if not (side == 'valid').any():
+    stored = stored.assign(split=given_split(stored))
+    stored = stored[stored.split.isin(['train', 'valid'])]
+    if not (stored.split == 'valid').any():
         raise InputError(f'{file} holds no patch out, like that of a cross-validation; choose '
                          'another split')
     def _inner(table):
         rows = _find_rows(stored, table, file)
         _compare_labels(stored, table.iloc[rows], file)
-        return tuple(rows[side == name].tolist() for name in ('train', 'valid'))
+        return tuple(rows[stored.split == name].tolist() for name in ('train', 'valid'))
     return without_test(_inner)
+
+# %% ../nbs/28_splits.ipynb #cb9c1a97
+def _check_hash(file):
+    "Raise an `InputError` if the split.csv of a run was changed since it was written"
+    config = Path(file).parent/'bundle'/'config.json'
+    if Path(file).name != 'split.csv' or not config.is_file(): return
+    if read_json(config).get('split_hash') == file_hash(file): return
+    raise InputError(f'{file} was changed since it was written; copy or download the run again, '
+                     'or save a split of your own in another folder')
 
 # %% ../nbs/28_splits.ipynb #3c88c66f
 def _find_rows(stored, table, file):
