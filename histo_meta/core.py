@@ -527,7 +527,7 @@ def _suggest(lrs, losses, num_it):
     if len(lrs) < 2: return FALLBACK_LR, False
     lr = valley(*torch.tensor(np.array([lrs, losses])).float(), num_it)[0]
     drops = _drops(lrs, losses)
-    if np.interp(lr, lrs, drops) < drops.max()/30: lr = float(lrs[drops.argmax()])
+    if np.interp(lr, lrs, drops) < drops.max()/10: lr = float(lrs[drops.argmax()])
     first = np.median(losses[:5])
     return (lr, True) if losses.min() < (1 - _LEAST_FALL)*first else (FALLBACK_LR, False)
 
@@ -535,8 +535,8 @@ def _suggest(lrs, losses, num_it):
 def lr_find(
     learn:Learner, # From `patch_learner`; its weights are restored afterwards
     num_it:int=None, # Mini-batches to try; one pass over the data by default, but 40 to 100
-    start_lr:float=1e-7, # Learning rate of the first mini-batch
-    end_lr:float=10, # Learning rate of the last mini-batch
+    start_lr:float=1e-5, # Learning rate of the first mini-batch
+    end_lr:float=1, # Learning rate of the last mini-batch
 )->LRFind: # Also kept in `learn.training_log.lr_curve`
     "fastai's `lr_find`, without files"
     batches = len(learn.dls.train)
