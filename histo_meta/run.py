@@ -697,17 +697,18 @@ def train_run(
     recipe = begun or _find_recipe(recipe, found, minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
     _check_network(recipe)
-    with (claim_folder(out, new=not begun) as out, note_kept(out),
-          _pixels(found, out, files, progress, settings) as (found, keep)):
-        checkpoints = _checkpoints(out, given, recipe, progress)
-        patches = _read(found, keep, skip, settings['size'], progress)
-        settings['cbs'] = [KeepEpochs(out), *[EpochLines()]*progress, *L(kwargs.get('cbs'))]
-        if progress: say(recipe, place)
-        report = _report_seconds(recipe, found, kwargs) if minutes else 0
-        learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
-                              minutes=_training_minutes(minutes, began, report),
-                              checkpoints=checkpoints, **settings)
-        return _save(learn, out, n_boot, num_workers, progress, given)
+    with claim_folder(out, new=not begun) as out, note_kept(out):
+        if not is_trained(out):  # again, because now no other job can finish it
+            with _pixels(found, out, files, progress, settings) as (found, keep):
+                checkpoints = _checkpoints(out, given, recipe, progress)
+                patches = _read(found, keep, skip, settings['size'], progress)
+                settings['cbs'] = [KeepEpochs(out), *[EpochLines()]*progress, *L(kwargs.get('cbs'))]
+                if progress: say(recipe, place)
+                left = _training_minutes(minutes, began, recipe, found, kwargs)
+                learn = train_learner(patches, split=split, num_workers=num_workers, minutes=left,
+                                      progress=False, checkpoints=checkpoints, **settings)
+                return _save(learn, out, n_boot, num_workers, progress, given)
+    return _evaluated(out, given, n_boot, num_workers, progress)
 
 # %% ../nbs/65_run.ipynb #283628bc
 def _read(found, keep, skip, size, progress):
@@ -843,9 +844,10 @@ def _report_seconds(recipe, patches, kwargs):
     step = step_seconds(recipe.arch, recipe.size, bs, **_place(kwargs))
     return 30 + recipe.members*_held_out_count(patches, kwargs)*step/bs/2
 
-def _training_minutes(minutes, began, report):
-    "The time for the training; `began`: when the job began, `report`: seconds to keep back"
+def _training_minutes(minutes, began, recipe, patches, kwargs):
+    "The time for the training, less what the report will need; `began`: when the job began"
     if minutes is None: return None
+    report = _report_seconds(recipe, patches, kwargs)
     left = minutes - (perf_counter() - began + report)/60
     if left > .05: return left
     needed = math.ceil(minutes - left + 1)
