@@ -531,9 +531,11 @@ def _kept(folder):
             f'histo_evaluate {folder} evaluates it')
 
 def _remove_model(folder):
-    "Remove a model and its evaluation, to write others"
+    "Remove a model and what was made from it, to write another one"
     (folder/'metrics.json').unlink(missing_ok=True)  # first: without it, nothing is evaluated
-    shutil.rmtree(folder/'bundle', ignore_errors=True)
+    made = [name for name in ('evaluations', 'wsinfer') if (folder/name).exists()]
+    if made: say(f'{folder}: the model of an earlier epoch goes, and with it {" and ".join(made)}')
+    for name in ('bundle', *made): shutil.rmtree(folder/name, ignore_errors=True)
 
 # %% ../nbs/65_run.ipynb #9a43dd1d
 _OF_CHECKPOINT = r'epoch-\d+|state\.pt|settings\.json'
@@ -990,7 +992,7 @@ def _as_runs(runs):
 def _promote(folder):
     "Make the last epoch of an unfinished training the model of its run"
     last = _last_epoch(folder)
-    if last is None or is_trained(folder): return
+    if last is None or is_trained(folder) or _is_evaluated(last[0], folder): return
     place, epoch = last
     info, lr_curve = _training(place)
     note = f'the training was interrupted: {_so_far(place, epoch)}'
@@ -999,6 +1001,12 @@ def _promote(folder):
     write_json(folder/'training.json', dict(info=asdict(info), lr_curve=lr_curve))
     write_text(folder/'history.csv', (place/'history.csv').read_text())
     with atomic_path(folder/'bundle') as part: shutil.copytree(place/'bundle', part)
+
+def _is_evaluated(place, folder):
+    "Is the model of an epoch that of the run, with an evaluation?"
+    if not (folder/'metrics.json').exists(): return False
+    kept, model = (file_hash(f/'bundle'/'model.safetensors') for f in (place, folder))
+    return kept == model
 
 def _finish(run, n_boot, num_workers, progress):
     "Evaluate a run on its held-out patches; if its training was stopped, it can still go on"
