@@ -142,20 +142,26 @@ class Checkpoints(Callback):
         else: self.shuffle = self.dls.train.rng.getstate()
         self.signals.hold()
 
-    def before_batch(self): self.between = False
-    def after_batch(self):
-        if not self.training: return
-        self.between, stopped = True, self.signals.seen is not None
-        if stopped or perf_counter() - self.last >= self.every: self._write()
-        if stopped: self.signals.release()
+# %% ../nbs/29c_checkpoint.ipynb #a0953fa6
+@patch
+def before_batch(self:Checkpoints): self.between = False
 
-    def after_train(self):
-        self.between = False
-        self.dls.train.fake_l.generator = None  # see `_skip`
-        self._write()
-        self.signals.release()
+@patch
+def after_batch(self:Checkpoints):
+    if not self.training: return
+    self.between, stopped = True, self.signals.seen is not None
+    if stopped or perf_counter() - self.last >= self.every: self._write()
+    if stopped: self.signals.release()
 
-    def after_epoch(self): self._write(next_epoch=True)
+@patch
+def after_train(self:Checkpoints):
+    self.between = False
+    self.dls.train.fake_l.generator = None  # see `_skip`
+    self._write()
+    self.signals.release()
+
+@patch
+def after_epoch(self:Checkpoints): self._write(next_epoch=True)
 
 # %% ../nbs/29c_checkpoint.ipynb #997d6147
 @patch
@@ -192,6 +198,7 @@ def _fit(self:Checkpoints, learn):
         if self.between and self.signals.seen is not None: self._write()
         raise
 
+# %% ../nbs/29c_checkpoint.ipynb #49ecb158
 @patch
 @contextmanager
 def watch(self:Checkpoints,

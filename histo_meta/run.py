@@ -1002,12 +1002,6 @@ def _promote(folder):
     write_text(folder/'history.csv', (place/'history.csv').read_text())
     with atomic_path(folder/'bundle') as part: shutil.copytree(place/'bundle', part)
 
-def _is_evaluated(place, folder):
-    "Is the model of an epoch that of the run, with an evaluation?"
-    if not (folder/'metrics.json').exists(): return False
-    kept, model = (file_hash(f/'bundle'/'model.safetensors') for f in (place, folder))
-    return kept == model
-
 def _finish(run, n_boot, num_workers, progress):
     "Evaluate a run on its held-out patches; if its training was stopped, it can still go on"
     folder = run.folder if isinstance(run, Run) else Path(run)
@@ -1022,6 +1016,12 @@ def _finish(run, n_boot, num_workers, progress):
                      'on')
 
 # %% ../nbs/65_run.ipynb #5fe83b7c
+def _is_evaluated(place, folder):
+    "Is the model of an epoch that of the run, with an evaluation?"
+    if not (folder/'metrics.json').exists(): return False
+    kept, model = (file_hash(f/'bundle'/'model.safetensors') for f in (place, folder))
+    return kept == model
+
 def _so_far(place, epoch):
     "What the bundle of an epoch holds"
     history = _table(place/'history.csv', ['epoch'])
