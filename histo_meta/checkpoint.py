@@ -26,6 +26,7 @@ from fastcore.foundation import L
 
 # %% ../nbs/29c_checkpoint.ipynb #ae0ae6c2
 from .base import InputError, as_input_error
+from .command import _ENDING, _POSIX, _ignore
 from .files import atomic_path, check_file
 from .schedule import is_training
 
@@ -99,16 +100,19 @@ def _skip(dl, batches):
 class _Signals:
     "Signals that wait until they may have their effect"
     def __init__(self): self.owner, self.handlers, self.seen = os.getpid(), {}, None
+    def _handle(self, signum, handler): self.handlers[signum] = signal.signal(signum, handler)
 
     def hold(self):
         if threading.current_thread() is not threading.main_thread(): return
-        for s in (signal.SIGINT, signal.SIGTERM):
-            self.handlers[s] = signal.signal(s, self._note)
+        for s in _ENDING:
+            if signal.getsignal(s) not in (signal.SIG_IGN, None): self._handle(s, self._note)
 
     def _note(self, signum, frame):
         if os.getpid() != self.owner: os._exit(0)  # a forked worker; its parent says what happened
-        again, self.seen = self.seen is not None, signum
-        if again: self.release()
+        if self.seen is None:
+            self.seen = signum
+            if _POSIX: self._handle(signal.SIGCHLD, _ignore)  # the workers may have ended, too
+        elif signum == signal.SIGINT: self.release()
 
     def release(self):
         "Give the signals back; one that came meanwhile has its effect now"
@@ -126,6 +130,7 @@ class Checkpoints(Callback):
     ):
         self.path, self.every = Path(path), every
         self.state, self.signals = None, _Signals()
+        self.between = False  # the steps; only there is the state of a training complete
 
     def before_fit(self):
         self.run, self.last = is_training(self.learn), perf_counter()
@@ -137,18 +142,26 @@ class Checkpoints(Callback):
         else: self.shuffle = self.dls.train.rng.getstate()
         self.signals.hold()
 
-    def after_batch(self):
-        if not self.training: return
-        stopped = self.signals.seen is not None
-        if stopped or perf_counter() - self.last >= self.every: self._write()
-        if stopped: self.signals.release()
+# %% ../nbs/29c_checkpoint.ipynb #a0953fa6
+@patch
+def before_batch(self:Checkpoints): self.between = False
 
-    def after_train(self):
-        self.dls.train.fake_l.generator = None  # see `_skip`
-        self._write()
-        self.signals.release()
+@patch
+def after_batch(self:Checkpoints):
+    if not self.training: return
+    self.between, stopped = True, self.signals.seen is not None
+    if stopped or perf_counter() - self.last >= self.every: self._write()
+    if stopped: self.signals.release()
 
-    def after_epoch(self): self._write(next_epoch=True)
+@patch
+def after_train(self:Checkpoints):
+    self.between = False
+    self.dls.train.fake_l.generator = None  # see `_skip`
+    self._write()
+    self.signals.release()
+
+@patch
+def after_epoch(self:Checkpoints): self._write(next_epoch=True)
 
 # %% ../nbs/29c_checkpoint.ipynb #997d6147
 @patch
@@ -173,24 +186,31 @@ def _go_on(self:Checkpoints, state):
     _set_random_states(state['random'])
 
 # %% ../nbs/29c_checkpoint.ipynb #d552aa96
-def _fit_from(learn, first):
-    "fastai's loop over the epochs, but not from the beginning"
-    for epoch in range(first, learn.n_epoch):
-        learn.epoch = epoch
-        learn._with_events(learn._do_epoch, 'epoch', CancelEpochException)
+@patch
+def _fit(self:Checkpoints, learn):
+    "fastai's loop over the epochs, which begins where the state was written"
+    first = self.state['epoch'] if self.state else 0
+    try:
+        for epoch in range(first, learn.n_epoch):
+            learn.epoch = epoch
+            learn._with_events(learn._do_epoch, 'epoch', CancelEpochException)
+    except Exception:
+        if self.between and self.signals.seen is not None: self._write()
+        raise
 
+# %% ../nbs/29c_checkpoint.ipynb #49ecb158
 @patch
 @contextmanager
 def watch(self:Checkpoints,
     learn, # fastai `Learner` that is fitted in the block
 ):
     "In this block, `fit` writes checkpoints, and goes on from the one that was read"
-    if self.state: learn._do_fit = partial(_fit_from, learn, self.state['epoch'])
+    learn._do_fit = partial(self._fit, learn)
     try:
         with learn.added_cbs(self): yield
         if self.state: self._end(learn)
     finally:
-        vars(learn).pop('_do_fit', None)
+        del learn._do_fit
         self.signals.release()
 
 @patch

@@ -531,9 +531,11 @@ def _kept(folder):
             f'histo_evaluate {folder} evaluates it')
 
 def _remove_model(folder):
-    "Remove a model and its evaluation, to write others"
+    "Remove a model and what was made from it, to write another one"
     (folder/'metrics.json').unlink(missing_ok=True)  # first: without it, nothing is evaluated
-    shutil.rmtree(folder/'bundle', ignore_errors=True)
+    made = [name for name in ('evaluations', 'wsinfer') if (folder/name).exists()]
+    if made: say(f'{folder}: the model of an earlier epoch goes, and with it {" and ".join(made)}')
+    for name in ('bundle', *made): shutil.rmtree(folder/name, ignore_errors=True)
 
 # %% ../nbs/65_run.ipynb #9a43dd1d
 _OF_CHECKPOINT = r'epoch-\d+|state\.pt|settings\.json'
@@ -700,17 +702,18 @@ def train_run(
     recipe = begun or _find_recipe(recipe, found, minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
     _check_network(recipe)
-    with (claim_folder(out, new=not begun) as out, note_kept(out),
-          _pixels(found, out, files, progress, settings) as (found, keep)):
-        checkpoints = _checkpoints(out, given, recipe, progress)
-        patches = _read(found, keep, skip, settings['size'], progress)
-        settings['cbs'] = [KeepEpochs(out), *[EpochLines()]*progress, *L(kwargs.get('cbs'))]
-        if progress: say(recipe, place)
-        report = _report_seconds(recipe, found, kwargs) if minutes else 0
-        learn = train_learner(patches, split=split, num_workers=num_workers, progress=False,
-                              minutes=_training_minutes(minutes, began, report),
-                              checkpoints=checkpoints, **settings)
-        return _save(learn, out, n_boot, num_workers, progress, given)
+    with claim_folder(out, new=not begun) as out, note_kept(out):
+        if not is_trained(out):  # again, because now no other job can finish it
+            with _pixels(found, out, files, progress, settings) as (found, keep):
+                checkpoints = _checkpoints(out, given, recipe, progress)
+                patches = _read(found, keep, skip, settings['size'], progress)
+                settings['cbs'] = [KeepEpochs(out), *[EpochLines()]*progress, *L(kwargs.get('cbs'))]
+                if progress: say(recipe, place)
+                left = _training_minutes(minutes, began, recipe, found, kwargs)
+                learn = train_learner(patches, split=split, num_workers=num_workers, minutes=left,
+                                      progress=False, checkpoints=checkpoints, **settings)
+                return _save(learn, out, n_boot, num_workers, progress, given)
+    return _evaluated(out, given, n_boot, num_workers, progress)
 
 # %% ../nbs/65_run.ipynb #283628bc
 def _read(found, keep, skip, size, progress):
@@ -846,9 +849,10 @@ def _report_seconds(recipe, patches, kwargs):
     step = step_seconds(recipe.arch, recipe.size, bs, **_place(kwargs))
     return 30 + recipe.members*_held_out_count(patches, kwargs)*step/bs/2
 
-def _training_minutes(minutes, began, report):
-    "The time for the training; `began`: when the job began, `report`: seconds to keep back"
+def _training_minutes(minutes, began, recipe, patches, kwargs):
+    "The time for the training, less what the report will need; `began`: when the job began"
     if minutes is None: return None
+    report = _report_seconds(recipe, patches, kwargs)
     left = minutes - (perf_counter() - began + report)/60
     if left > .05: return left
     needed = math.ceil(minutes - left + 1)
@@ -991,7 +995,7 @@ def _as_runs(runs):
 def _promote(folder):
     "Make the last epoch of an unfinished training the model of its run"
     last = _last_epoch(folder)
-    if last is None or is_trained(folder): return
+    if last is None or is_trained(folder) or _is_evaluated(last[0], folder): return
     place, epoch = last
     info, lr_curve = _training(place)
     note = f'the training was interrupted: {_so_far(place, epoch)}'
@@ -1015,6 +1019,12 @@ def _finish(run, n_boot, num_workers, progress):
                      'on')
 
 # %% ../nbs/65_run.ipynb #5fe83b7c
+def _is_evaluated(place, folder):
+    "Is the model of an epoch that of the run, with an evaluation?"
+    if not (folder/'metrics.json').exists(): return False
+    kept, model = (file_hash(f/'bundle'/'model.safetensors') for f in (place, folder))
+    return kept == model
+
 def _so_far(place, epoch):
     "What the bundle of an epoch holds"
     history = _table(place/'history.csv', ['epoch'])

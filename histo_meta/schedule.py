@@ -87,7 +87,7 @@ class BestEpoch(Callback):
 
     def after_fit(self):
         self.epochs = self.done  # of which `best` was the best, counted from 1
-        if self.kept and self.best != self.done: self.model.load_state_dict(self.kept)
+        if self.kept: self.model.load_state_dict(self.kept)
         self.kept = None
 
 # %% ../nbs/29a_schedule.ipynb #6309b334
@@ -106,7 +106,8 @@ class Deadline(Callback):
         self.validation = None # Seconds that a validation takes, once one has run
 
     def before_epoch(self):
-        if self._over() >= 1: raise CancelFitException
+        begun = self.train_iter > self.epoch*len(self.dls.train)  # and stopped, before it goes on
+        if not begun and self._over() >= 1: raise CancelFitException
 
     def before_batch(self):
         if not self.training: return
