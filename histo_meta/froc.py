@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MASK_MPP', 'GROW_MM', 'SHORT_MM', 'FP_RATES', 'EvaluationMask', 'evaluation_mask', 'find_detections', 'hit_regions',
-           'SlideMatch', 'match_detections', 'FROC', 'froc', 'sensitivity_by_size', 'plot_froc']
+           'SlideMatch', 'match_detections', 'FROC', 'froc', 'match_lesions', 'sensitivity_by_size', 'plot_froc']
 
 # %% ../nbs/72a_froc.ipynb #f4c8404b
 from types import SimpleNamespace
@@ -313,6 +313,29 @@ def froc(
     score = Estimate(float(at.sensitivity.mean()), float(lo), float(hi), 'bootstrap')
     return FROC(score, at, curve, band, len(matches), int(pool.lesions.sum()))
 
+# %% ../nbs/72a_froc.ipynb #289afd0c
+def _reached(outline, mask):
+    "Numbers of the regions with a pixel whose middle is inside an outline"
+    import shapely
+    corner, sides = np.array([mask.left, mask.top]), mask.labels.shape[::-1]
+    shape = shapely.transform(outline, lambda points: points/mask.downsample - corner)
+    left, top, right, bottom = np.clip(shape.bounds, 0, [*sides, *sides])
+    left, top, right, bottom = int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom))
+    inside = _filled(shape, left, top, right - left, bottom - top)
+    return np.setdiff1d(mask.labels[top:bottom, left:right][inside], 0)
+
+def match_lesions(
+    lesions:list, # From `find_lesions`
+    mask:EvaluationMask, # From `evaluation_mask`
+)->SlideMatch: # With the highest probabilities of lesions in place of detections
+    "Which regions of a slide are found by outlines, and which outlines are false positives"
+    best, false = np.zeros(len(mask.regions) + 1), []
+    for lesion in lesions:
+        numbers = _reached(lesion.outline, mask)
+        best[numbers] = np.maximum(best[numbers], lesion.prob)
+        if not len(numbers): false.append(lesion.prob)
+    return SlideMatch(mask.regions.assign(prob=best[1:]), np.array(false))
+
 # %% ../nbs/72a_froc.ipynb #c29eda63
 def _sizes(regions, edges):
     "The group of each region, in order of size"
@@ -326,16 +349,14 @@ def _sizes(regions, edges):
     return pd.cut(regions.diameter_mm, edges, labels=names, right=False).array
 
 def sensitivity_by_size(
-    matches:list, # A `SlideMatch` for each slide
-    threshold:float=0., # Detections count from this probability on
+    matches:list, # A `SlideMatch` for each slide; from `match_lesions` for one threshold
     edges:list=None, # Limits of the groups in mm; None: itc, micro and macro
     level:float=0.95, # Confidence level
 )->pd.DataFrame: # One row a group: lesions, found, sensitivity, lo, hi; NaN without lesions
     "How many lesions of each size are found"
-    check_number('threshold', threshold, 0, 1, whole=False)
     if not matches: raise InputError('no slides; give a `SlideMatch` for each')
     regions = pd.concat([m.regions.assign(slide=i) for i, m in enumerate(matches)])
-    size, hit = _sizes(regions, edges), (regions.prob > 0) & (regions.prob >= threshold)
+    size, hit = _sizes(regions, edges), regions.prob > 0
     rows = {}
     for name in size.categories:
         own = np.asarray(size == name)

@@ -24,7 +24,7 @@ from .base import (COLORS, InputError, check_number, get_ax, one_line, say, them
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
 from .froc import (FROC, SlideMatch, evaluation_mask, find_detections, froc, hit_regions,
-                             match_detections, plot_froc, sensitivity_by_size)
+                             match_detections, match_lesions, plot_froc, sensitivity_by_size)
 from .heatmap import check_windows, plot_heatmap
 from .intervals import Estimate, auc_ci, check_proportion, proportion_ci
 from .lesion import (CATEGORIES, ProbGrid, find_lesions, largest_diameter,
@@ -47,7 +47,8 @@ class SlideComparison(NamedTuple):
     prob:float # Probability of the slide; see `slide_score`
     predicted:str # Category by the largest lesion that was found; one of `CATEGORIES`
     actual:str # Category by the largest connected piece of annotated tumor
-    match:SlideMatch # Annotated regions, and false positives
+    match:SlideMatch # Annotated regions, and false positives, by the detections: for the FROC
+    at_threshold:SlideMatch # The same by the lesions that are found at the threshold
     detections:pd.DataFrame # x, y in level-0 pixels, prob, region: number of the one it hits, or 0
     notes:tuple=() # Sentences about the slide and its annotation
 
@@ -71,9 +72,10 @@ def compare_slide(
     mask = evaluation_mask(region, mpp)
     detections = find_detections(grid)
     detections['region'] = hit_regions(detections, mask)
+    lesions = find_lesions(grid, threshold)
     return SlideComparison(
-        slide, slide_score(grid), slide_category(find_lesions(grid, threshold)),
-        _true_category(region, mpp), match_detections(detections, mask), detections, tuple(notes))
+        slide, slide_score(grid), slide_category(lesions), _true_category(region, mpp),
+        match_detections(detections, mask), match_lesions(lesions, mask), detections, tuple(notes))
 
 def _true_category(region, mpp):
     "The category by the largest connected piece of a region in level-0 pixels"
@@ -140,7 +142,7 @@ class SlideScores:
     sensitivity:Estimate # Proportion of slides with tumor that are positive
     specificity:Estimate # Proportion of slides without tumor that are not
     froc:FROC # None without lesions that count
-    sizes:pd.DataFrame # Sensitivity by size of the lesion, at the threshold
+    sizes:pd.DataFrame # Sensitivity by size of the lesion, by outlines at the threshold
     categories:Agreement # Of the slides
     stage_table:pd.DataFrame=None # Actual and predicted stage of each patient
     stages:Agreement=None # Of the patients
@@ -164,7 +166,7 @@ def _score_lines(s):
 def slide_scores(
     found:list, # A `SlideComparison` of each slide
     stages:pd.DataFrame=None, # From `read_stages`: patients of the slides, where known
-    threshold:float=.5, # Slides are positive from this probability on
+    threshold:float=.5, # Slides are positive from this probability on, as in `compare_slide`
     level:float=.95, # Confidence level of every interval
     n_boot:int=2000, # Replicates of the bootstrap; 0 for none
     seed:int=0, # Seed of the bootstrap
@@ -184,7 +186,7 @@ def slide_scores(
         sensitivity=proportion_ci(p[y == 1] >= threshold, unit[y == 1], level),
         specificity=proportion_ci(p[y == 0] < threshold, unit[y == 0], level),
         froc=froc(matches, **boot) if lesions else None,
-        sizes=sensitivity_by_size(matches, threshold, level=level),
+        sizes=sensitivity_by_size([one.at_threshold for one in found], level=level),
         categories=agreement([one.actual for one in found], [one.predicted for one in found],
                              group=unit, **boot),
         stage_table=table, stages=agreed, notes=patients.notes + notes)
@@ -287,15 +289,15 @@ def slide_table(
 )->pd.DataFrame: # One row for each slide, the worst error first
     "Truth and prediction of each slide"
     def row(one):
-        lesions = one.match.regions[one.match.regions.counted.astype(bool)]
-        alarms = one.match.false_positives >= s.threshold
+        regions, alarms = one.at_threshold
+        lesions = regions[regions.counted.astype(bool)]
         return dict(slide=one.slide, patient=s.patients.of[one.slide], actual=one.actual,
                     predicted=one.predicted, prob=one.prob, lesions=len(lesions),
-                    found=int((lesions.prob >= s.threshold).sum()),
-                    false_positives=int(alarms.sum()))
+                    found=int((lesions.prob > 0).sum()), false_positives=len(alarms))
     table = pd.DataFrame([row(one) for one in s.found])
     return table if s.patients.whole is not None else table.drop(columns='patient')
 
+# %% ../nbs/76a_slide_eval.ipynb #d41c9fa7
 def _joined(tables):
     "Tables of slides below each other, with the names of the slides"
     named = [table.assign(slide=name) for name, table in tables]
@@ -305,11 +307,14 @@ def _joined(tables):
 
 def true_lesions(
     s:SlideScores, # From `slide_scores`
-)->pd.DataFrame: # slide, region, length_mm, diameter_mm, category, counted, prob
-    "Annotated lesions, each with the probability of its best detection"
-    regions = {one.slide: one.match.regions for one in s.found}
-    return _joined([(name, table.assign(region=np.arange(len(table)) + 1)
-                     [['region', *table]]) for name, table in regions.items()])
+)->pd.DataFrame: # slide, region, length_mm, diameter_mm, category, counted, prob, found
+    "Annotated lesions, each with the probability of its best detection, and found at the threshold"
+    def rows(one):
+        regions = one.match.regions
+        table = regions.assign(found=one.at_threshold.regions.prob > 0,
+                               region=np.arange(len(regions)) + 1)
+        return table[['region', *table.columns.drop('region')]]
+    return _joined([(one.slide, rows(one)) for one in s.found])
 
 def all_detections(
     s:SlideScores, # From `slide_scores`
@@ -494,7 +499,8 @@ _PLOTS = [
 _PLOTS += [
     _Plot('sizes', 'Lesions', 'Lesions found, by size',
           'Isolated tumor cells (itc) are below 0.2 mm in diameter, macro-metastases above 2 mm. '
-          'The lines are intervals.', plot_sizes, lambda s: s.sizes.lesions.sum() > 0),
+          'A lesion is found if an outline at the threshold reaches it. The lines are intervals.',
+          plot_sizes, lambda s: s.sizes.lesions.sum() > 0),
     _Plot('categories', 'Categories and stages', 'Categories of slides',
           'The category of a slide is that of its largest lesion: found, or annotated. A single '
           'lesion of two windows makes a slide positive here, even if its probability, a mean of '
@@ -523,13 +529,14 @@ def _tables(s):
     if s.froc: yield ('Lesions', 'Sensitivity at six numbers of false positives per slide',
                       'Isolated tumor cells count neither as lesions nor as false positives.',
                       _intervals(s.froc.at.assign(false_positives=['1/4', '1/2', *'1248'])))
-    yield ('Lesions', 'Sensitivity by size', f'At threshold {s.threshold:g}, isolated tumor cells '
-           'too.', _intervals(s.sizes.reset_index()))
+    yield ('Lesions', 'Sensitivity by size', f'Found by outlines at threshold {s.threshold:g}; '
+           'isolated tumor cells too.', _intervals(s.sizes.reset_index()))
     if s.stages: yield ('Categories and stages', 'Patients', 'The stage in stages.csv, or else the '
                         'one that follows from the annotated categories.', s.stage_table)
     yield ('All slides', 'Truth and prediction', 'The worst error comes first: by steps between '
-           'the categories, then by the probability. Lesions are those that count in the FROC; '
-           f'they are found, and false positives counted, at threshold {s.threshold:g}.',
+           'the categories, then by the probability. Lesions are those that count in the FROC. '
+           f'They are found by outlines at threshold {s.threshold:g}; an outline that reaches no '
+           'annotated tumor is a false positive.',
            slide_table(s))
 
 # %% ../nbs/76a_slide_eval.ipynb #6feb4607
