@@ -111,14 +111,14 @@ def _some(names, most=5):
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 # %% ../nbs/76a_slide_eval.ipynb #847b4e3a
-def _auc(y, p, unit):
+def _auc(y, p, unit, level):
     "AUC with its interval; not defined for one class"
     if y.all() or not y.any(): return Estimate(np.nan)
-    auc = auc_ci(y, p, unit)
+    auc = auc_ci(y, p, unit, level=level)
     ends = (np.nan, np.nan) if auc.auc in (0, 1) else auc[1:]
     return Estimate(auc.auc, *ends, 'obuchowski')
 
-def _stages(patients, found):
+def _stages(patients, found, **boot):
     "Table of patients, agreement of the stages, and notes"
     if patients.whole is None or patients.whole.empty: return None, None, ()
     own = [one for one in found if one.slide in set(patients.whole.slide)]
@@ -126,7 +126,7 @@ def _stages(patients, found):
         table = patient_stages(patients.whole, {one.slide: one.predicted for one in own},
                                {one.slide: one.actual for one in own})
     except InputError as e: return None, None, (f'no stages: {e}',)
-    return table, agreement(table.actual, table.predicted, STAGES), ()
+    return table, agreement(table.actual, table.predicted, STAGES, **boot), ()
 
 # %% ../nbs/76a_slide_eval.ipynb #f04f8549
 @dataclass(frozen=True)
@@ -180,9 +180,9 @@ def slide_scores(
     unit, matches = patients.of.to_numpy(), [one.match for one in found]
     lesions = sum(int(match.regions.counted.sum()) for match in matches)
     boot = dict(level=level, n_boot=n_boot, seed=seed)
-    table, agreed, notes = _stages(patients, found)
+    table, agreed, notes = _stages(patients, found, **boot)
     scores = SlideScores(
-        found, threshold, **boot, patients=patients, auc=_auc(y.astype(int), p, unit),
+        found, threshold, **boot, patients=patients, auc=_auc(y.astype(int), p, unit, level),
         sensitivity=proportion_ci(p[y == 1] >= threshold, unit[y == 1], level),
         specificity=proportion_ci(p[y == 0] < threshold, unit[y == 0], level),
         froc=froc(matches, **boot) if lesions else None,
@@ -198,8 +198,9 @@ def _missing_notes(s):
     if s.y.all(): yield 'no slide is without tumor: there is no AUC and no specificity'
     if not s.y.any(): yield 'no slide has tumor: there is no AUC and no sensitivity'
     if s.froc is None: yield 'no annotated lesion has the 0.2 mm that count: there is no FROC'
-    if s.auc.value in (0, 1):
-        yield ('the probability separates all slides: the AUC has no interval, and on more slides '
+    order = {0: 'puts all slides in the wrong order', 1: 'separates all slides'}
+    if s.auc.value in order:
+        yield (f'the probability {order[s.auc.value]}: the AUC has no interval, and on more slides '
                'it will be less extreme')
     scores = {'the FROC': s.froc and s.froc.score, 'the categories': s.categories.kappa,
               'the stages': s.stages and s.stages.kappa}
