@@ -37,7 +37,7 @@ from .slide import Slide, find_slides
 from .slide_run import (SlidesFailed, each_slide, find_grid, path_name, photo_uri,
                                   predict_slides, prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
-                              read_stages)
+                              read_stages, stage_slides)
 from .tile import note_lines
 
 # %% ../nbs/76a_slide_eval.ipynb #30d7d599
@@ -94,11 +94,11 @@ def _patients(stages, names):
     "Patients of slides, from the table of `read_stages` or None"
     own = pd.Series(names, index=names)
     if stages is None: return _Patients(own, None, ())
-    stem = stages.slide.map(lambda name: name if name in own.index else Path(name).stem)
-    known = stem.isin(names)
-    whole = stages.assign(slide=stem)[~stages.patient.isin(stages.patient[~known])]
-    own.update(pd.Series(stages.patient[known].to_numpy(), stem[known]))
-    lonely = [name for name in names if name not in set(stem)]
+    slide = stage_slides(stages, names)
+    known = slide.isin(names)
+    whole = stages.assign(slide=slide)[~stages.patient.isin(stages.patient[~known])]
+    own.update(pd.Series(stages.patient[known].to_numpy(), slide[known]))
+    lonely = [name for name in names if name not in set(slide)]
     left_out = sorted(set(stages.patient) - set(whole.patient))
     notes = [f'{len(left_out)} of {stages.patient.nunique()} patients have no stage, because '
              f'slides of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
@@ -438,7 +438,7 @@ def evaluate_slides(
     check_windows(run.predictor(tta=tta), stride, dense, num_workers)
     name = path_name(L(slides)[0])
     job = _Job(run, name, stride, threshold, dense, tta, mpp, annotations, normal)
-    stages = _stages_beside(paths[0])
+    stages = _stages_beside(paths)
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
         good, failures = each_slide(partial(_check_annotation, job), paths)
         failures += _predict_missing(job, good, num_workers=num_workers, progress=progress)
@@ -452,10 +452,13 @@ def evaluate_slides(
     return SlideEvaluation(out, scores, failures)
 
 # %% ../nbs/76a_slide_eval.ipynb #8d61bba4
-def _stages_beside(path):
-    "The table of patients next to a slide, or None"
-    file = path.parent/'stages.csv'
-    return read_stages(file) if file.is_file() else None
+def _stages_beside(paths):
+    "The table of patients next to the first slide, or None"
+    file = paths[0].parent/'stages.csv'
+    if not file.is_file(): return None
+    stages = read_stages(file)
+    stage_slides(stages, [path.stem for path in paths])   # raises if a slide is there twice
+    return stages
 
 def _compare_all(job, paths, heatmaps):
     "A `SlideComparison` of each slide that was predicted, and lines about what failed"
