@@ -34,8 +34,8 @@ from .report import estimate_text, image_uri, page_templates, table_html
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (SlidesFailed, each_slide, find_grid, path_name, photo_uri,
-                                  predict_slides, prediction_facts)
+from .slide_run import (_MOST_MAPS, SlidesFailed, each_slide, find_grid, path_name,
+                                  photo_uri, predict_slides, prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
                               read_stages, stage_slides)
 from .tile import note_lines
@@ -609,8 +609,6 @@ row.false_positives }} false positives. {{ notes|join('; ') }}</figcaption></fig
 '''
 
 # %% ../nbs/76a_slide_eval.ipynb #5e65b6aa
-_MOST_MAPS = 100   # heat maps on the page
-
 def _page(folder, job, s, failures):
     "The page, from the plots and heat maps in a folder"
     plots = [(plot, image_uri((folder/f'{plot.name}.png').read_bytes()))
