@@ -201,9 +201,9 @@ class SlideMatch(NamedTuple):
     false_positives:np.ndarray # (n,) probabilities of the detections outside of all regions
 
     def __repr__(self):
-        lesions = self.regions[self.regions.counted]
-        return (f'{int((lesions.prob > 0).sum())} of {len(lesions)} lesions found, '
-                f'{len(self.false_positives)} false positives')
+        lesions, n = self.regions[self.regions.counted], len(self.false_positives)
+        return (f'{int((lesions.prob > 0).sum())} of {len(lesions)} '
+                f'lesion{"s"[:len(lesions) != 1]} found, {n} false positive{"s"[:n != 1]}')
 
 def match_detections(
     detections:pd.DataFrame, # With x, y in level-0 pixels and prob, such as from `find_detections`
@@ -276,8 +276,12 @@ class FROC(NamedTuple):
     slides:int # Number of slides
     lesions:int # Lesions of all slides together, without isolated tumor cells
 
-    def __repr__(self):
-        return f'FROC score {self.score} from {self.lesions} lesions on {self.slides} slides'
+    @property
+    def counts(self): # In words
+        lesions, slides = ('s'*(n != 1) for n in (self.lesions, self.slides))
+        return f'{self.lesions} lesion{lesions} on {self.slides} slide{slides}'
+
+    def __repr__(self): return f'FROC score {self.score} from {self.counts}'
 
 def _table(rates, sensitivity, interval):
     lo, hi = interval
@@ -381,7 +385,7 @@ def plot_froc(
     ax.set_xscale('log', base=2)
     ax.set(xticks=FP_RATES, xticklabels=['1/4', '1/2', '1', '2', '4', '8'], xlim=(1/8, 12))
     ax.set(ylim=(-.02, 1.03), xlabel='false positives per slide', ylabel='sensitivity (lesions)')
-    ax.set_title(f'FROC of {result.lesions} lesions on {result.slides} slides')
+    ax.set_title(f'FROC of {result.counts}')
     ax.minorticks_off()
     ax.legend(fontsize=8.5, loc='lower right', frameon=True, edgecolor='none')
     return ax

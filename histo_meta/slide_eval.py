@@ -100,10 +100,10 @@ def _patients(stages, names):
     own.update(pd.Series(stages.patient[known].to_numpy(), slide[known]))
     lonely = [name for name in names if name not in set(slide)]
     left_out = sorted(set(stages.patient) - set(whole.patient))
-    notes = [f'{len(left_out)} of {stages.patient.nunique()} patients have no stage, because '
-             f'slides of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
-    notes += [f'{len(lonely)} of {len(names)} slides are not in stages.csv, and count as patients '
-              f'of their own: {_some(lonely)}']*bool(lonely)
+    notes = [f'no stage for {len(left_out)} of {stages.patient.nunique()} patients, because slides '
+             f'of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
+    notes += [f'stages.csv lacks {len(lonely)} of {len(names)} slides, and each of them counts as '
+              f'a patient of its own: {_some(lonely)}']*bool(lonely)
     return _Patients(own, whole, tuple(notes))
 
 def _some(names, most=5):
@@ -382,8 +382,9 @@ def _predict_missing(job, paths, **kwargs):
     known = {path: job.stored(path)[0] for path in paths}
     folders = sorted({str(folder) for folder in known.values() if folder})
     new = [path for path in paths if not known[path]]
-    if folders: say(f'{len(paths) - len(new)} of {len(paths)} slides were predicted before in the '
-                    f'same way: their probabilities are taken from {", ".join(folders)}')
+    if folders: say(f'{len(paths) - len(new)} of {len(paths)} slide{"s"[:len(paths) != 1]} '
+                    'predicted before in the same way: the probabilities are taken from '
+                    f'{", ".join(folders)}')
     if not new: return []
     options = {key: getattr(job, key) for key in ('stride', 'threshold', 'dense', 'tta', 'mpp')}
     folder = _free(job.run.folder/'slides'/job.name)
@@ -472,8 +473,8 @@ def _leaks(run, s):
     if 'slide' not in run.split: return
     seen = {Path(str(name)).stem for name in run.split.slide.dropna()}
     both = [one.slide for one in s.found if one.slide in seen]
-    if both: yield (f'optimistic: {len(both)} of {len(s.found)} slides have the names of slides '
-                    f'that the model was trained or chosen on: {_some(both)}')
+    if both: yield ('optimistic: the model was trained or chosen on slides of the same name, '
+                    f'{len(both)} of {len(s.found)}: {_some(both)}')
 
 # %% ../nbs/76a_slide_eval.ipynb #cd34cab7
 class _Plot(NamedTuple):
@@ -569,7 +570,8 @@ _PAGE = '''{% set title = name %}
 {% include 'head' %}
 <body>
 <h1>{{ name }}</h1>
-<p class="sub">{{ summary }}; evaluated on {{ s.found|length }} annotated slides</p>
+<p class="sub">{{ summary }}; evaluated on {{ s.found|length }} annotated slide{{
+'s' if s.found|length != 1 }}</p>
 <div class="box warn"><b>{{ research }}</b></div>
 <div class="tiles">{% for name, value, more in tiles %}
 <div class="tile">{{ name }}<b>{{ value }}</b><span>{{ more }}</span></div>{% endfor %}</div>
@@ -600,11 +602,11 @@ _CHAPTER = '''<h2>{{ chapter }}</h2>
 _MAPS = '''<h2>Heat maps</h2>
 <p class="note">In the order of the table. Red is the probability of each window. Outlines: found
 lesions in blue, annotated ones dashed and black.{{ more }}</p>
-<div class="figures">{% for row, notes, uri in maps %}
-<figure><img src="{{ uri }}" alt="Heat map of {{ row.slide }}">
-<figcaption><b>{{ row.slide }}.</b> {{ row.actual }}, predicted {{ row.predicted }}; probability
-{{ '%.3f'|format(row.prob) }}; {{ row.found }} of {{ row.lesions }} lesions found, {{
-row.false_positives }} false positives. {{ notes|join('; ') }}</figcaption></figure>
+<div class="figures">{% for one, uri in maps %}
+<figure><img src="{{ uri }}" alt="Heat map of {{ one.slide }}">
+<figcaption><b>{{ one.slide }}.</b> {{ one.actual }}, predicted {{ one.predicted }}; probability
+{{ '%.3f'|format(one.prob) }}; {{ one.at_threshold }}. {{ one.notes|join('; ') }}</figcaption>
+</figure>
 {% endfor %}</div>
 '''
 
@@ -613,9 +615,7 @@ def _page(folder, job, s, failures):
     "The page, from the plots and heat maps in a folder"
     plots = [(plot, image_uri((folder/f'{plot.name}.png').read_bytes()))
              for plot in _PLOTS if plot.known(s)]
-    rows = slide_table(s)[:_MOST_MAPS].itertuples()
-    maps = [(row, one.notes, photo_uri(folder/'heatmaps'/f'{one.slide}.png'))
-            for row, one in zip(rows, s.found)]
+    maps = [(one, photo_uri(folder/'heatmaps'/f'{one.slide}.png')) for one in s.found[:_MOST_MAPS]]
     tables = [(*words, table_html(_with_words(table))) for *words, table in _tables(s)]
     more = f' The first {_MOST_MAPS}; all are in the folder heatmaps.'*(len(s.found) > _MOST_MAPS)
     chapters = dict.fromkeys([plot.chapter for plot, _ in plots] + [table[0] for table in tables])
