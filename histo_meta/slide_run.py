@@ -365,18 +365,21 @@ places with a probability of {{ settings.threshold }} or more; the stride is
 slides; each slide has its heat map in its folder.</p>
 {% endif %}
 {% for result, crops, uri in slides %}
-<section><h2>{{ result.name }}</h2>
+{% include 'slide' %}
+{% endfor %}
+</body></html>
+'''
+
+# %% ../nbs/76_slide_run.ipynb #a496af8d
+_SLIDE = '''<section><h2>{{ result.name }}</h2>
 <p>Probability {{ '%.3f'|format(result.prob) }}; {{ result.category }};
 {{ '%.1f'|format(result.tissue_mm2) }} mm² of tissue</p>
 <img class="heat" src="{{ uri }}" alt="Heat map of {{ result.name }}">
 <div class="crops">{% for words, crop in crops %}
 <figure><img src="{{ crop }}" alt="A place on {{ result.name }}, at full resolution">
 <figcaption>{{ words }}</figcaption></figure>{% endfor %}</div></section>
-{% endfor %}
-</body></html>
 '''
 
-# %% ../nbs/76_slide_run.ipynb #a496af8d
 _STYLE = '''
 .heat { display:block; width:100%; max-width:760px; height:auto }
 .crops { display:flex; flex-wrap:wrap; gap:1rem; margin:1rem 0 }
@@ -393,7 +396,7 @@ def slides_html(
     "The table of all slides and the pictures of some, on one self-contained page"
     pictures = [(result, crops, photo_uri(done.folder/result.name/'heatmap.png'))
                 for result, crops in shown]
-    template = page_templates(dict(page=_PAGE), _STYLE).get_template('page')
+    template = page_templates(dict(page=_PAGE, slide=_SLIDE), _STYLE).get_template('page')
     return template.render(
         name=f'{run.folder.name} on {done.folder.name}', done=done, slides=pictures,
         settings=shown[0][0].settings, table=table_html(done.table.drop(columns='path')))
