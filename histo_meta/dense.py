@@ -69,6 +69,15 @@ def _check_local(network, size):
                      'example), so on a field each window would see all others; predict window '
                      'by window, without --dense (dense=True)')
 
+# %% ../nbs/43_dense.ipynb #7989ae7b
+def _check_contrast(config):
+    "Raise an `InputError` if a model changes the contrast around the mean of its image"
+    enhance = config['enhance']
+    if enhance and enhance['contrast'] != 1:
+        raise InputError(f'this model changes the contrast of each image (enhance, by a factor of '
+                         f'{enhance["contrast"]:g}), so on a field each window would see all '
+                         'others; predict window by window, without --dense (dense=True)')
+
 # %% ../nbs/43_dense.ipynb #d5117c65
 class DenseNetwork(nn.Module):
     "A patch classifier that answers for all windows of a field"
@@ -103,6 +112,7 @@ class DensePredictor:
         size, networks = predictor.config['size'], _networks(predictor)
         grids = [feature_grid(network, size) for network in networks]
         for network in networks: _check_local(network, size)
+        _check_contrast(predictor.config)
         self.step = grids[0].step*PATCH/size   # patch pixels from feature to feature
         every = max(1, round(stride/self.step))
         self.stride = every*self.step

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MASK_MPP', 'GROW_MM', 'SHORT_MM', 'FP_RATES', 'EvaluationMask', 'evaluation_mask', 'find_detections', 'hit_regions',
-           'SlideMatch', 'match_detections', 'FROC', 'froc', 'sensitivity_by_size', 'plot_froc']
+           'SlideMatch', 'match_detections', 'FROC', 'froc', 'match_lesions', 'sensitivity_by_size', 'plot_froc']
 
 # %% ../nbs/72a_froc.ipynb #f4c8404b
 from types import SimpleNamespace
@@ -201,9 +201,9 @@ class SlideMatch(NamedTuple):
     false_positives:np.ndarray # (n,) probabilities of the detections outside of all regions
 
     def __repr__(self):
-        lesions = self.regions[self.regions.counted]
-        return (f'{int((lesions.prob > 0).sum())} of {len(lesions)} lesions found, '
-                f'{len(self.false_positives)} false positives')
+        lesions, n = self.regions[self.regions.counted], len(self.false_positives)
+        return (f'{int((lesions.prob > 0).sum())} of {len(lesions)} '
+                f'lesion{"s"[:len(lesions) != 1]} found, {n} false positive{"s"[:n != 1]}')
 
 def match_detections(
     detections:pd.DataFrame, # With x, y in level-0 pixels and prob, such as from `find_detections`
@@ -276,8 +276,12 @@ class FROC(NamedTuple):
     slides:int # Number of slides
     lesions:int # Lesions of all slides together, without isolated tumor cells
 
-    def __repr__(self):
-        return f'FROC score {self.score} from {self.lesions} lesions on {self.slides} slides'
+    @property
+    def counts(self): # In words
+        lesions, slides = ('s'*(n != 1) for n in (self.lesions, self.slides))
+        return f'{self.lesions} lesion{lesions} on {self.slides} slide{slides}'
+
+    def __repr__(self): return f'FROC score {self.score} from {self.counts}'
 
 def _table(rates, sensitivity, interval):
     lo, hi = interval
@@ -313,6 +317,29 @@ def froc(
     score = Estimate(float(at.sensitivity.mean()), float(lo), float(hi), 'bootstrap')
     return FROC(score, at, curve, band, len(matches), int(pool.lesions.sum()))
 
+# %% ../nbs/72a_froc.ipynb #289afd0c
+def _reached(outline, mask):
+    "Numbers of the regions with a pixel whose middle is inside an outline"
+    import shapely
+    corner, sides = np.array([mask.left, mask.top]), mask.labels.shape[::-1]
+    shape = shapely.transform(outline, lambda points: points/mask.downsample - corner)
+    left, top, right, bottom = np.clip(shape.bounds, 0, [*sides, *sides])
+    left, top, right, bottom = int(left), int(top), int(np.ceil(right)), int(np.ceil(bottom))
+    inside = _filled(shape, left, top, right - left, bottom - top)
+    return np.setdiff1d(mask.labels[top:bottom, left:right][inside], 0)
+
+def match_lesions(
+    lesions:list, # From `find_lesions`
+    mask:EvaluationMask, # From `evaluation_mask`
+)->SlideMatch: # With the highest probabilities of lesions in place of detections
+    "Which regions of a slide are found by outlines, and which outlines are false positives"
+    best, false = np.zeros(len(mask.regions) + 1), []
+    for lesion in lesions:
+        numbers = _reached(lesion.outline, mask)
+        best[numbers] = np.maximum(best[numbers], lesion.prob)
+        if not len(numbers): false.append(lesion.prob)
+    return SlideMatch(mask.regions.assign(prob=best[1:]), np.array(false))
+
 # %% ../nbs/72a_froc.ipynb #c29eda63
 def _sizes(regions, edges):
     "The group of each region, in order of size"
@@ -326,16 +353,14 @@ def _sizes(regions, edges):
     return pd.cut(regions.diameter_mm, edges, labels=names, right=False).array
 
 def sensitivity_by_size(
-    matches:list, # A `SlideMatch` for each slide
-    threshold:float=0., # Detections count from this probability on
+    matches:list, # A `SlideMatch` for each slide; from `match_lesions` for one threshold
     edges:list=None, # Limits of the groups in mm; None: itc, micro and macro
     level:float=0.95, # Confidence level
 )->pd.DataFrame: # One row a group: lesions, found, sensitivity, lo, hi; NaN without lesions
     "How many lesions of each size are found"
-    check_number('threshold', threshold, 0, 1, whole=False)
     if not matches: raise InputError('no slides; give a `SlideMatch` for each')
     regions = pd.concat([m.regions.assign(slide=i) for i, m in enumerate(matches)])
-    size, hit = _sizes(regions, edges), (regions.prob > 0) & (regions.prob >= threshold)
+    size, hit = _sizes(regions, edges), regions.prob > 0
     rows = {}
     for name in size.categories:
         own = np.asarray(size == name)
@@ -360,7 +385,7 @@ def plot_froc(
     ax.set_xscale('log', base=2)
     ax.set(xticks=FP_RATES, xticklabels=['1/4', '1/2', '1', '2', '4', '8'], xlim=(1/8, 12))
     ax.set(ylim=(-.02, 1.03), xlabel='false positives per slide', ylabel='sensitivity (lesions)')
-    ax.set_title(f'FROC of {result.lesions} lesions on {result.slides} slides')
+    ax.set_title(f'FROC of {result.counts}')
     ax.minorticks_off()
     ax.legend(fontsize=8.5, loc='lower right', frameon=True, edgecolor='none')
     return ax

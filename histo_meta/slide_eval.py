@@ -26,7 +26,7 @@ from .base import (COLORS, InputError, check_number, get_ax, one_line, say, them
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
 from .froc import (FROC, SlideMatch, evaluation_mask, find_detections, froc, hit_regions,
-                             match_detections, plot_froc, sensitivity_by_size)
+                             match_detections, match_lesions, plot_froc, sensitivity_by_size)
 from .heatmap import check_windows, plot_heatmap
 from .intervals import Estimate, auc_ci, check_proportion, proportion_ci
 from .lesion import (CATEGORIES, ProbGrid, find_lesions, largest_diameter,
@@ -36,10 +36,10 @@ from .report import estimate_text, image_uri, page_templates, table_html
 # %% ../nbs/76a_slide_eval.ipynb #f9f124fb
 from .run import Run, write_csv
 from .slide import Slide, find_slides
-from .slide_run import (each_slide, find_grid, path_name, photo_uri, predict_slides,
-                                  prediction_facts)
+from .slide_run import (_MOST_MAPS, each_slide, find_grid, path_name,
+                                  photo_uri, predict_slides, prediction_facts)
 from .stage import (STAGES, Agreement, agreement, patient_stages, plot_agreement,
-                              read_stages)
+                              read_stages, stage_slides)
 from .tile import SlidesFailed, note_lines
 from .tissue_mask import tissue_mask
 
@@ -50,7 +50,8 @@ class SlideComparison(NamedTuple):
     prob:float # Probability of the slide; see `slide_score`
     predicted:str # Category by the largest lesion that was found; one of `CATEGORIES`
     actual:str # Category by the largest connected piece of annotated tumor
-    match:SlideMatch # Annotated regions, and false positives
+    match:SlideMatch # Annotated regions, and false positives, by the detections: for the FROC
+    at_threshold:SlideMatch # The same by the lesions that are found at the threshold
     detections:pd.DataFrame # x, y in level-0 pixels, prob, region: number of the one it hits, or 0
     notes:tuple=() # Sentences about the slide and its annotation
 
@@ -74,9 +75,10 @@ def compare_slide(
     mask = evaluation_mask(region, mpp)
     detections = find_detections(grid)
     detections['region'] = hit_regions(detections, mask)
+    lesions = find_lesions(grid, threshold)
     return SlideComparison(
-        slide, slide_score(grid), slide_category(find_lesions(grid, threshold)),
-        _true_category(region, mpp), match_detections(detections, mask), detections, tuple(notes))
+        slide, slide_score(grid), slide_category(lesions), _true_category(region, mpp),
+        match_detections(detections, mask), match_lesions(lesions, mask), detections, tuple(notes))
 
 def _pieces(region):
     "The connected pieces of a region; parts that touch at a corner are one piece"
@@ -103,16 +105,16 @@ def _patients(stages, names):
     "Patients of slides, from the table of `read_stages` or None"
     own = pd.Series(names, index=names)
     if stages is None: return _Patients(own, None, ())
-    stem = stages.slide.map(lambda name: name if name in own.index else Path(name).stem)
-    known = stem.isin(names)
-    whole = stages.assign(slide=stem)[~stages.patient.isin(stages.patient[~known])]
-    own.update(pd.Series(stages.patient[known].to_numpy(), stem[known]))
-    lonely = [name for name in names if name not in set(stem)]
+    slide = stage_slides(stages, names)
+    known = slide.isin(names)
+    whole = stages.assign(slide=slide)[~stages.patient.isin(stages.patient[~known])]
+    own.update(pd.Series(stages.patient[known].to_numpy(), slide[known]))
+    lonely = [name for name in names if name not in set(slide)]
     left_out = sorted(set(stages.patient) - set(whole.patient))
-    notes = [f'{len(left_out)} of {stages.patient.nunique()} patients have no stage, because '
-             f'slides of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
-    notes += [f'{len(lonely)} of {len(names)} slides are not in stages.csv, and count as patients '
-              f'of their own: {_some(lonely)}']*bool(lonely)
+    notes = [f'no stage for {len(left_out)} of {stages.patient.nunique()} patients, because slides '
+             f'of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
+    notes += [f'stages.csv lacks {len(lonely)} of {len(names)} slides, and each of them counts as '
+              f'a patient of its own: {_some(lonely)}']*bool(lonely)
     return _Patients(own, whole, tuple(notes))
 
 def _some(names, most=5):
@@ -120,14 +122,14 @@ def _some(names, most=5):
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 # %% ../nbs/76a_slide_eval.ipynb #847b4e3a
-def _auc(y, p, unit):
+def _auc(y, p, unit, level):
     "AUC with its interval; not defined for one class"
     if y.all() or not y.any(): return Estimate(np.nan)
-    auc = auc_ci(y, p, unit)
+    auc = auc_ci(y, p, unit, level=level)
     ends = (np.nan, np.nan) if auc.auc in (0, 1) else auc[1:]
     return Estimate(auc.auc, *ends, 'obuchowski')
 
-def _stages(patients, found):
+def _stages(patients, found, **boot):
     "Table of patients, agreement of the stages, and notes"
     if patients.whole is None or patients.whole.empty: return None, None, ()
     own = [one for one in found if one.slide in set(patients.whole.slide)]
@@ -135,7 +137,7 @@ def _stages(patients, found):
         table = patient_stages(patients.whole, {one.slide: one.predicted for one in own},
                                {one.slide: one.actual for one in own})
     except InputError as e: return None, None, (f'no stages: {e}',)
-    return table, agreement(table.actual, table.predicted, STAGES), ()
+    return table, agreement(table.actual, table.predicted, STAGES, **boot), ()
 
 # %% ../nbs/76a_slide_eval.ipynb #f04f8549
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class SlideScores:
     sensitivity:Estimate # Proportion of slides with tumor that are positive
     specificity:Estimate # Proportion of slides without tumor that are not
     froc:FROC # None without lesions that count
-    sizes:pd.DataFrame # Sensitivity by size of the lesion, at the threshold
+    sizes:pd.DataFrame # Sensitivity by size of the lesion, by outlines at the threshold
     categories:Agreement # Of the slides
     stage_table:pd.DataFrame=None # Actual and predicted stage of each patient
     stages:Agreement=None # Of the patients
@@ -175,7 +177,7 @@ def _score_lines(s):
 def slide_scores(
     found:list, # A `SlideComparison` of each slide
     stages:pd.DataFrame=None, # From `read_stages`: patients of the slides, where known
-    threshold:float=.5, # Slides are positive from this probability on
+    threshold:float=.5, # Slides are positive from this probability on, as in `compare_slide`
     level:float=.95, # Confidence level of every interval
     n_boot:int=2000, # Replicates of the bootstrap; 0 for none
     seed:int=0, # Seed of the bootstrap
@@ -189,13 +191,13 @@ def slide_scores(
     unit, matches = patients.of.to_numpy(), [one.match for one in found]
     lesions = sum(int(match.regions.counted.sum()) for match in matches)
     boot = dict(level=level, n_boot=n_boot, seed=seed)
-    table, agreed, notes = _stages(patients, found)
+    table, agreed, notes = _stages(patients, found, **boot)
     scores = SlideScores(
-        found, threshold, **boot, patients=patients, auc=_auc(y.astype(int), p, unit),
+        found, threshold, **boot, patients=patients, auc=_auc(y.astype(int), p, unit, level),
         sensitivity=proportion_ci(p[y == 1] >= threshold, unit[y == 1], level),
         specificity=proportion_ci(p[y == 0] < threshold, unit[y == 0], level),
         froc=froc(matches, **boot) if lesions else None,
-        sizes=sensitivity_by_size(matches, threshold, level=level),
+        sizes=sensitivity_by_size([one.at_threshold for one in found], level=level),
         categories=agreement([one.actual for one in found], [one.predicted for one in found],
                              group=unit, **boot),
         stage_table=table, stages=agreed, notes=patients.notes + notes)
@@ -207,8 +209,9 @@ def _missing_notes(s):
     if s.y.all(): yield 'no slide is without tumor: there is no AUC and no specificity'
     if not s.y.any(): yield 'no slide has tumor: there is no AUC and no sensitivity'
     if s.froc is None: yield 'no annotated lesion has the 0.2 mm that count: there is no FROC'
-    if s.auc.value in (0, 1):
-        yield ('the probability separates all slides: the AUC has no interval, and on more slides '
+    order = {0: 'puts all slides in the wrong order', 1: 'separates all slides'}
+    if s.auc.value in order:
+        yield (f'the probability {order[s.auc.value]}: the AUC has no interval, and on more slides '
                'it will be less extreme')
     scores = {'the FROC': s.froc and s.froc.score, 'the categories': s.categories.kappa,
               'the stages': s.stages and s.stages.kappa}
@@ -298,15 +301,15 @@ def slide_table(
 )->pd.DataFrame: # One row for each slide, the worst error first
     "Truth and prediction of each slide"
     def row(one):
-        lesions = one.match.regions[one.match.regions.counted.astype(bool)]
-        alarms = one.match.false_positives >= s.threshold
+        regions, alarms = one.at_threshold
+        lesions = regions[regions.counted.astype(bool)]
         return dict(slide=one.slide, patient=s.patients.of[one.slide], actual=one.actual,
                     predicted=one.predicted, prob=one.prob, lesions=len(lesions),
-                    found=int((lesions.prob >= s.threshold).sum()),
-                    false_positives=int(alarms.sum()))
+                    found=int((lesions.prob > 0).sum()), false_positives=len(alarms))
     table = pd.DataFrame([row(one) for one in s.found])
     return table if s.patients.whole is not None else table.drop(columns='patient')
 
+# %% ../nbs/76a_slide_eval.ipynb #d41c9fa7
 def _joined(tables):
     "Tables of slides below each other, with the names of the slides"
     named = [table.assign(slide=name) for name, table in tables]
@@ -316,11 +319,14 @@ def _joined(tables):
 
 def true_lesions(
     s:SlideScores, # From `slide_scores`
-)->pd.DataFrame: # slide, region, length_mm, diameter_mm, category, counted, prob
-    "Annotated lesions, each with the probability of its best detection"
-    regions = {one.slide: one.match.regions for one in s.found}
-    return _joined([(name, table.assign(region=np.arange(len(table)) + 1)
-                     [['region', *table]]) for name, table in regions.items()])
+)->pd.DataFrame: # slide, region, length_mm, diameter_mm, category, counted, prob, found
+    "Annotated lesions, each with the probability of its best detection, and found at the threshold"
+    def rows(one):
+        regions = one.match.regions
+        table = regions.assign(found=one.at_threshold.regions.prob > 0,
+                               region=np.arange(len(regions)) + 1)
+        return table[['region', *table.columns.drop('region')]]
+    return _joined([(one.slide, rows(one)) for one in s.found])
 
 def all_detections(
     s:SlideScores, # From `slide_scores`
@@ -387,8 +393,9 @@ def _predict_missing(job, paths, **kwargs):
     known = {path: job.stored(path)[0] for path in paths}
     folders = sorted({str(folder) for folder in known.values() if folder})
     new = [path for path in paths if not known[path]]
-    if folders: say(f'{len(paths) - len(new)} of {len(paths)} slides were predicted before in the '
-                    f'same way: their probabilities are taken from {", ".join(folders)}')
+    if folders: say(f'{len(paths) - len(new)} of {len(paths)} slide{"s"[:len(paths) != 1]} '
+                    'predicted before in the same way: the probabilities are taken from '
+                    f'{", ".join(folders)}')
     if not new: return []
     options = {key: getattr(job, key) for key in ('stride', 'threshold', 'dense', 'tta', 'mpp')}
     folder = _free(job.run.folder/'slides'/job.name)
@@ -443,7 +450,7 @@ def evaluate_slides(
     check_windows(run.predictor(tta=tta), stride, dense, num_workers)
     name = path_name(L(slides)[0])
     job = _Job(run, name, stride, threshold, dense, tta, mpp, annotations, normal)
-    stages = _stages_beside(paths[0])
+    stages = _stages_beside(paths)
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
         good, failures = each_slide(partial(_check_annotation, job), paths)
         failures += _predict_missing(job, good, num_workers=num_workers, progress=progress)
@@ -458,10 +465,13 @@ def evaluate_slides(
     return SlideEvaluation(out, scores, failures)
 
 # %% ../nbs/76a_slide_eval.ipynb #8d61bba4
-def _stages_beside(path):
-    "The table of patients next to a slide, or None"
-    file = path.parent/'stages.csv'
-    return read_stages(file) if file.is_file() else None
+def _stages_beside(paths):
+    "The table of patients next to the first slide, or None"
+    file = paths[0].parent/'stages.csv'
+    if not file.is_file(): return None
+    stages = read_stages(file)
+    stage_slides(stages, [path.stem for path in paths])   # raises if a slide is there twice
+    return stages
 
 def _compare_all(job, paths, heatmaps):
     "A `SlideComparison` of each slide that was predicted, and lines about what failed"
@@ -475,8 +485,8 @@ def _leaks(run, s):
     if 'slide' not in run.split: return
     seen = {Path(str(name)).stem for name in run.split.slide.dropna()}
     both = [one.slide for one in s.found if one.slide in seen]
-    if both: yield (f'optimistic: {len(both)} of {len(s.found)} slides have the names of slides '
-                    f'that the model was trained or chosen on: {_some(both)}')
+    if both: yield ('optimistic: the model was trained or chosen on slides of the same name, '
+                    f'{len(both)} of {len(s.found)}: {_some(both)}')
 
 # %% ../nbs/76a_slide_eval.ipynb #cd34cab7
 class _Plot(NamedTuple):
@@ -506,7 +516,8 @@ _PLOTS = [
 _PLOTS += [
     _Plot('sizes', 'Lesions', 'Lesions found, by size',
           'Isolated tumor cells (itc) are below 0.2 mm in diameter, macro-metastases above 2 mm. '
-          'The lines are intervals.', plot_sizes, lambda s: s.sizes.lesions.sum() > 0),
+          'A lesion is found if an outline at the threshold reaches it. The lines are intervals.',
+          plot_sizes, lambda s: s.sizes.lesions.sum() > 0),
     _Plot('categories', 'Categories and stages', 'Categories of slides',
           'The category of a slide is that of its largest lesion: found, or annotated. A single '
           'lesion of two windows makes a slide positive here, even if its probability, a mean of '
@@ -535,13 +546,14 @@ def _tables(s):
     if s.froc: yield ('Lesions', 'Sensitivity at six numbers of false positives per slide',
                       'Isolated tumor cells count neither as lesions nor as false positives.',
                       _intervals(s.froc.at.assign(false_positives=['1/4', '1/2', *'1248'])))
-    yield ('Lesions', 'Sensitivity by size', f'At threshold {s.threshold:g}, isolated tumor cells '
-           'too.', _intervals(s.sizes.reset_index()))
+    yield ('Lesions', 'Sensitivity by size', f'Found by outlines at threshold {s.threshold:g}; '
+           'isolated tumor cells too.', _intervals(s.sizes.reset_index()))
     if s.stages: yield ('Categories and stages', 'Patients', 'The stage in stages.csv, or else the '
                         'one that follows from the annotated categories.', s.stage_table)
     yield ('All slides', 'Truth and prediction', 'The worst error comes first: by steps between '
-           'the categories, then by the probability. Lesions are those that count in the FROC; '
-           f'they are found, and false positives counted, at threshold {s.threshold:g}.',
+           'the categories, then by the probability. Lesions are those that count in the FROC. '
+           f'They are found by outlines at threshold {s.threshold:g}; an outline that reaches no '
+           'annotated tumor is a false positive.',
            slide_table(s))
 
 # %% ../nbs/76a_slide_eval.ipynb #6feb4607
@@ -570,7 +582,8 @@ _PAGE = '''{% set title = name %}
 {% include 'head' %}
 <body>
 <h1>{{ name }}</h1>
-<p class="sub">{{ summary }}; evaluated on {{ s.found|length }} annotated slides</p>
+<p class="sub">{{ summary }}; evaluated on {{ s.found|length }} annotated slide{{
+'s' if s.found|length != 1 }}</p>
 <div class="box warn"><b>{{ research }}</b></div>
 <div class="tiles">{% for name, value, more in tiles %}
 <div class="tile">{{ name }}<b>{{ value }}</b><span>{{ more }}</span></div>{% endfor %}</div>
@@ -601,24 +614,20 @@ _CHAPTER = '''<h2>{{ chapter }}</h2>
 _MAPS = '''<h2>Heat maps</h2>
 <p class="note">In the order of the table. Red is the probability of each window. Outlines: found
 lesions in blue, annotated ones dashed and black.{{ more }}</p>
-<div class="figures">{% for row, notes, uri in maps %}
-<figure><img src="{{ uri }}" alt="Heat map of {{ row.slide }}">
-<figcaption><b>{{ row.slide }}.</b> {{ row.actual }}, predicted {{ row.predicted }}; probability
-{{ '%.3f'|format(row.prob) }}; {{ row.found }} of {{ row.lesions }} lesions found, {{
-row.false_positives }} false positives. {{ notes|join('; ') }}</figcaption></figure>
+<div class="figures">{% for one, uri in maps %}
+<figure><img src="{{ uri }}" alt="Heat map of {{ one.slide }}">
+<figcaption><b>{{ one.slide }}.</b> {{ one.actual }}, predicted {{ one.predicted }}; probability
+{{ '%.3f'|format(one.prob) }}; {{ one.at_threshold }}. {{ one.notes|join('; ') }}</figcaption>
+</figure>
 {% endfor %}</div>
 '''
 
 # %% ../nbs/76a_slide_eval.ipynb #5e65b6aa
-_MOST_MAPS = 100   # heat maps on the page
-
 def _page(folder, job, s, failures):
     "The page, from the plots and heat maps in a folder"
     plots = [(plot, image_uri((folder/f'{plot.name}.png').read_bytes()))
              for plot in _PLOTS if plot.known(s)]
-    rows = slide_table(s)[:_MOST_MAPS].itertuples()
-    maps = [(row, one.notes, photo_uri(folder/'heatmaps'/f'{one.slide}.png'))
-            for row, one in zip(rows, s.found)]
+    maps = [(one, photo_uri(folder/'heatmaps'/f'{one.slide}.png')) for one in s.found[:_MOST_MAPS]]
     tables = [(*words, table_html(_with_words(table))) for *words, table in _tables(s)]
     more = f' The first {_MOST_MAPS}; all are in the folder heatmaps.'*(len(s.found) > _MOST_MAPS)
     chapters = dict.fromkeys([plot.chapter for plot, _ in plots] + [table[0] for table in tables])

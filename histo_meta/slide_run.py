@@ -208,6 +208,7 @@ def find_grid(
 # %% ../nbs/76_slide_run.ipynb #38c6aa1a
 _CROP = 200   # microns along the side
 _CROPS = 3    # for each slide, at most
+_MOST_MAPS = 100   # slides with pictures on a page
 
 def _hottest(result):
     "Words about the most certain lesions, or the hottest window, and their places in level 0"
@@ -292,9 +293,9 @@ def predict_slides(
     with claim_folder(out, new=not _is_stopped(out)):
         def one(path): return _one_slide(run, predictor, path, out, mpp, threshold,
                                          kwargs | dict(progress=progress))
-        found, failures = each_slide(one, paths)
+        found, shown, failures = _predict_each(one, paths)
         if not found: raise SlidesFailed(failures)
-        return _write_all(run, out, list(found.values()), failures)
+        return _write_all(run, out, found, shown, failures)
 
 # %% ../nbs/76_slide_run.ipynb #8ab19749
 def path_name(
@@ -316,11 +317,24 @@ def each_slide(
     return results, failures
 
 # %% ../nbs/76_slide_run.ipynb #6ce27db5
-def _write_all(run, out, found, failures):
-    found.sort(key=lambda one: one[0].prob, reverse=True)
-    done = Slides(out, pd.DataFrame([result.row() for result, _ in found]), failures)
+def _predict_each(one, paths):
+    "The results, those for the page with their crops, and a line for each slide that failed"
+    shown = []
+    def predict(path):
+        result, crops = one(path)
+        shown.append((result, crops))
+        shown.sort(key=lambda pair: pair[0].prob, reverse=True)
+        del shown[_MOST_MAPS:]   # forget the crops of the least suspicious slide
+        return result
+    found, failures = each_slide(predict, paths)
+    return list(found.values()), shown, failures
+
+def _write_all(run, out, found, shown, failures):
+    "Write the table of all slides, and the page"
+    found.sort(key=lambda result: result.prob, reverse=True)
+    done = Slides(out, pd.DataFrame([result.row() for result in found]), failures)
     write_csv(out/'slides.csv', done.table)
-    write_text(out/'slides.html', slides_html(run, done, found))
+    write_text(out/'slides.html', slides_html(run, done, shown))
     return done
 
 # %% ../nbs/76_slide_run.ipynb #f29671e4
@@ -338,19 +352,26 @@ places with a probability of {{ settings.threshold }} or more; the stride is
 <ul>{% for line in done.failures %}<li>{{ line }}</li>{% endfor %}</ul></div>
 {% endif %}
 <div class="scroll">{{ table }}</div>
+{% if slides|length < done.table|length %}
+<p class="note">Below are pictures of the first {{ slides|length }} of {{ done.table|length }}
+slides; each slide has its heat map in its folder.</p>
+{% endif %}
 {% for result, crops, uri in slides %}
-<section><h2>{{ result.name }}</h2>
+{% include 'slide' %}
+{% endfor %}
+</body></html>
+'''
+
+# %% ../nbs/76_slide_run.ipynb #a496af8d
+_SLIDE = '''<section><h2>{{ result.name }}</h2>
 <p>Probability {{ '%.3f'|format(result.prob) }}; {{ result.category }};
 {{ '%.1f'|format(result.tissue_mm2) }} mm² of tissue</p>
 <img class="heat" src="{{ uri }}" alt="Heat map of {{ result.name }}">
 <div class="crops">{% for words, crop in crops %}
 <figure><img src="{{ crop }}" alt="A place on {{ result.name }}, at full resolution">
 <figcaption>{{ words }}</figcaption></figure>{% endfor %}</div></section>
-{% endfor %}
-</body></html>
 '''
 
-# %% ../nbs/76_slide_run.ipynb #a496af8d
 _STYLE = '''
 .heat { display:block; width:100%; max-width:760px; height:auto }
 .crops { display:flex; flex-wrap:wrap; gap:1rem; margin:1rem 0 }
@@ -362,15 +383,15 @@ _STYLE = '''
 def slides_html(
     run:Run, # Whose model it was
     done:Slides, # The results
-    found:list, # (`SlideResult`, words and pictures) of each slide
+    shown:list, # (`SlideResult`, words and crops) of the slides with pictures
 )->str: # A whole HTML page
-    "All slides on one self-contained page"
+    "The table of all slides and the pictures of some, on one self-contained page"
     pictures = [(result, crops, photo_uri(done.folder/result.name/'heatmap.png'))
-                for result, crops in found]
-    template = page_templates(dict(page=_PAGE), _STYLE).get_template('page')
+                for result, crops in shown]
+    template = page_templates(dict(page=_PAGE, slide=_SLIDE), _STYLE).get_template('page')
     return template.render(
         name=f'{run.folder.name} on {done.folder.name}', done=done, slides=pictures,
-        settings=found[0][0].settings, table=table_html(done.table.drop(columns='path')))
+        settings=shown[0][0].settings, table=table_html(done.table.drop(columns='path')))
 
 def photo_uri(
     path, # A picture file
