@@ -226,6 +226,7 @@ def _fetch_file(url, file, folder, dest, progress):
         arrived.unlink()
     else: move_synced(arrived, dest/file.local)
 
+# %% ../nbs/22_fetch.ipynb #b35c550e
 def _fetch_files(dest, progress, url, files):
     "Download the files that `dest` lacks"
     names = [file.local for file in files]
