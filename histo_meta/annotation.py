@@ -208,10 +208,12 @@ def _sort_objects(objects, path):
     kinds = [_kind(item.group, classified) if item.polygons else 'other' for item in drawn]
     tumor, cut, other = ([item for item, kind in zip(drawn, kinds) if kind == wanted]
                          for wanted in ('tumor', 'cut', 'other'))
-    if tumor or not drawn: return tumor, cut, [*_type_notes(objects), *_other_notes(other)]
-    names = ', '.join(sorted({str(item.group)[:40] for item in drawn})[:5])
-    raise InputError(f'{path}: none of its {len(drawn):,} annotations is an area of tumour '
-                     f'(groups: {names}); call the group Tumor, or if there is none, give a file '
+    if tumor or all(item.type == 'tile' for item in objects):
+        return tumor, cut, [*_type_notes(objects), *_other_notes(other)]
+    kinds = {str(item.group if item.type == 'annotation' else item.type) for item in objects}
+    names = ', '.join(sorted(kind[:40] for kind in kinds)[:5])
+    raise InputError(f'{path}: none of its {len(objects):,} objects is an annotation of tumour '
+                     f'(they are: {names}); call the group Tumor, or if there is none, give a file '
                      'without annotations')
 
 # %% ../nbs/70b_annotation.ipynb #f80e3edd

@@ -116,8 +116,8 @@ class _Signals:
 
     def release(self):
         "Give the signals back; one that came meanwhile has its effect now"
-        for s, handler in self.handlers.items(): signal.signal(s, handler)
-        self.handlers, seen, self.seen = {}, self.seen, None
+        while self.handlers: signal.signal(*self.handlers.popitem())
+        seen, self.seen = self.seen, None
         if seen is not None: signal.raise_signal(seen)
 
 # %% ../nbs/29c_checkpoint.ipynb #986e691b

@@ -55,6 +55,7 @@ def cross_validate(
     if not begun: check_unfinished(out)
     began, by, runs = perf_counter() - _spent(out), _units(data, folds, progress), []
     with claim_folder(out, new=not begun) as out, note_kept(out):
+        if (out/'metrics.json').exists(): return _finished(out)  # by another job, meanwhile
         note = partial(note_split, out/'folds')
         if not begun: _note_settings(out/'folds', given)
         with _nothing_left(out/'folds'):

@@ -533,8 +533,8 @@ def _kept(folder):
 def _remove_model(folder):
     "Remove a model and what was made from it, to write another one"
     (folder/'metrics.json').unlink(missing_ok=True)  # first: without it, nothing is evaluated
-    made = [name for name in ('evaluations', 'wsinfer') if (folder/name).exists()]
-    if made: say(f'{folder}: the model of an earlier epoch goes, and with it {" and ".join(made)}')
+    made = [name for name in ('evaluations', 'slides', 'wsinfer') if (folder/name).exists()]
+    if made: say(f'{folder}: the model of an earlier epoch goes, and with it {", ".join(made)}')
     for name in ('bundle', *made): shutil.rmtree(folder/name, ignore_errors=True)
 
 # %% ../nbs/65_run.ipynb #9a43dd1d

@@ -48,6 +48,7 @@ class SlideComparison(NamedTuple):
     "What a model found on a slide, and what is there"
     slide:str # Its name
     prob:float # Probability of the slide; see `slide_score`
+    threshold:float # Windows, and slides, are positive from this probability on
     predicted:str # Category by the largest lesion that was found; one of `CATEGORIES`
     actual:str # Category by the largest connected piece of annotated tumor
     match:SlideMatch # Annotated regions, and false positives, by the detections: for the FROC
@@ -77,7 +78,7 @@ def compare_slide(
     detections['region'] = hit_regions(detections, mask)
     lesions = find_lesions(grid, threshold)
     return SlideComparison(
-        slide, slide_score(grid), slide_category(lesions), _true_category(region, mpp),
+        slide, slide_score(grid), threshold, slide_category(lesions), _true_category(region, mpp),
         match_detections(detections, mask), match_lesions(lesions, mask), detections, tuple(notes))
 
 def _pieces(region):
@@ -177,7 +178,6 @@ def _score_lines(s):
 def slide_scores(
     found:list, # A `SlideComparison` of each slide
     stages:pd.DataFrame=None, # From `read_stages`: patients of the slides, where known
-    threshold:float=.5, # Slides are positive from this probability on, as in `compare_slide`
     level:float=.95, # Confidence level of every interval
     n_boot:int=2000, # Replicates of the bootstrap; 0 for none
     seed:int=0, # Seed of the bootstrap
@@ -185,6 +185,8 @@ def slide_scores(
     "Every score of a run on annotated slides, with its interval"
     if not found: raise InputError('no slides to evaluate; add some')
     check_proportion('level', level)
+    threshold, *others = {one.threshold for one in found}
+    if others: raise InputError('the slides were compared at several thresholds; use one of them')
     found = sorted(found, key=lambda one: one.error, reverse=True)
     y, p = np.array([(one.tumor, one.prob) for one in found], float).T
     patients = _patients(stages, [one.slide for one in found])
@@ -377,10 +379,14 @@ class _Job:
 
 # %% ../nbs/76a_slide_eval.ipynb #8b6bb953
 def _check_annotation(job, path):
-    "Raise an `InputError` if a slide or its annotation cannot be read"
+    "Notes about the annotation of a slide; an `InputError` if one of them cannot be read"
     with job.open(path) as slide:
         slide.check_resolution()
-        job.annotation(slide)
+        truth = job.annotation(slide)
+        notes = truth.notes
+        if not truth.region.is_empty: notes = annotation_notes(truth, tissue_mask(slide))
+        if notes: say(*(f'note: {note}' for note in notes))
+        return notes
 
 def _free(folder):
     "The folder, or one with a number behind its name, that does not exist"
@@ -416,13 +422,12 @@ class SlideEvaluation:
         return '\n'.join([repr(self.scores), f"report: {self.folder/'report.html'}", *notes,
                           *(f'not evaluated: {line}' for line in self.failures)])
 
-def _compare(job, path, heatmaps):
+def _compare(job, path, notes, heatmaps):
     "Compare a slide with its annotation, and draw both; None if it could not be predicted"
     _, grid = job.stored(path)
     if not grid: return None
     with job.open(path) as slide:
         truth = job.annotation(slide)
-        notes = annotation_notes(truth, tissue_mask(slide))
         found = compare_slide(slide.name, grid, truth.region, slide.mpp, job.threshold, notes)
         ax = plot_heatmap(slide, grid, find_lesions(grid, job.threshold), truth.region)
         save_png(ax, heatmaps/f'{slide.name}.png', dpi=100)
@@ -458,7 +463,7 @@ def evaluate_slides(
             found, more = _compare_all(job, good, part/'heatmaps')
             failures += more
             if not found: raise SlidesFailed(failures)
-            scores = slide_scores(found, stages, threshold, n_boot=n_boot)
+            scores = slide_scores(found, stages, n_boot=n_boot)
             lost = unmatched_annotations(paths, annotations, normal)
             scores = replace(scores, notes=(*_leaks(run, scores), *lost, *scores.notes))
             _write_report(part, job, scores, failures)
@@ -473,10 +478,11 @@ def _stages_beside(paths):
     stage_slides(stages, [path.stem for path in paths])   # raises if a slide is there twice
     return stages
 
-def _compare_all(job, paths, heatmaps):
+def _compare_all(job, notes, heatmaps):
     "A `SlideComparison` of each slide that was predicted, and lines about what failed"
     heatmaps.mkdir()
-    found, failures = each_slide(partial(_compare, job, heatmaps=heatmaps), paths)
+    def compare(path): return _compare(job, path, notes[path], heatmaps)
+    found, failures = each_slide(compare, notes)
     return [one for one in found.values() if one], failures
 
 # %% ../nbs/76a_slide_eval.ipynb #2920fb8a

@@ -18,6 +18,7 @@ from .base import COLORS, InputError, check_number, get_ax, one_line, theme
 from .intervals import Estimate, check_proportion, percentile_ci, proportion_ci
 from .lesion import CATEGORIES
 from .readers import read_rows
+from .slide import SLIDE_ENDINGS
 
 # %% ../nbs/72b_stage.ipynb #2cbcbfcd
 def _kappa(counts):
@@ -179,8 +180,11 @@ def stage_slides(
     names, # Names of slides, without the ending of their files
 )->pd.Series: # The slide of each row; without its ending, unless a slide is called so
     "Which slide each row of the table of patients means"
-    known = set(names)
-    found = stages.slide.map(lambda name: name if name in known else Path(name).stem)
+    def slide(name):
+        with_ending = name not in names and Path(name).suffix.lower() in SLIDE_ENDINGS
+        return Path(name).stem if with_ending else name
+    names = set(names)
+    found = stages.slide.map(slide)
     twice = found[found.duplicated()]
     if len(twice): raise InputError(f'slide {one_line(twice.iloc[0])} is in the table of patients '
                                     'twice, with different endings; keep one of the rows')

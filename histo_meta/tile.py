@@ -106,11 +106,19 @@ def tile_slide(
         mask = tissue_mask(slide)
         left, top = window_grid(slide, mask, stride).places()
         annotation = slide_annotation(slide, annotations, normal)
-        label, notes = annotation.labels(left, top), annotation_notes(annotation, mask)
+        label = annotation.labels(left, top)
+        notes = _notes(annotation, mask, label)
         drawn = draw_windows(label, most, slide.name, seed)
         table = _tile_table(slide, left[drawn], top[drawn], label[drawn])
         return Tiles(Path(path), slide.name, table, len(left), int(label.sum()),
                      mask.area_mm2, notes, picture_uri(mask.draw(slide, 800)))
+
+def _notes(annotation, mask, label):
+    "The notes of an annotation, and one more if it is on tissue, but between the windows"
+    notes = annotation_notes(annotation, mask)
+    if label.any() or annotation.region.is_empty or notes != annotation.notes: return notes
+    return (*notes, f'{annotation.source.name}: no window shows any of the '
+            f'{annotation.area_mm2:.3g} mm² of tumour: use a smaller --stride (stride)')
 
 def _tile_table(slide, left, top, label):
     coords = dict(coord_x=np.rint(left*slide.scale).astype(int),
