@@ -20,7 +20,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 
-from .base import InputError, as_input_error, centre_box, check_number, one_line
+from .base import InputError, as_input_error, centre_box, check_number, counted, one_line
 from .files import check_file, read_bytes, read_json
 from .slide import SLIDE_ENDINGS, Slide, SlideFile
 
@@ -183,22 +183,22 @@ def _kind(group, classified):
     return 'tumor' if name in TUMOR_GROUPS else 'cut' if name in CUT_GROUPS else 'other'
 
 # %% ../nbs/70b_annotation.ipynb #56928f33
-def _some(n, what): return f'{n:,} {what} is' if n == 1 else f'{n:,} {what}s are'
+def _objects(n): return counted(n, 'object is', 'objects are')
 
 def _type_notes(objects):
     "Sentences about objects that are no annotations"
     types = Counter(item.type for item in objects if item.type != 'annotation')
     for name, n in sorted(types.items()):
-        yield f"{_some(n, 'object')} of QuPath's type {name[:40]}, and not used"
+        yield f"{_objects(n)} of QuPath's type {name[:40]}, and not used"
 
 def _other_notes(objects):
     "Sentences about annotations that are not used"
     flat = sum(not item.polygons for item in objects)
-    if flat: yield f'{_some(flat, "object")} without an area, such as a point, and not used'
+    if flat: yield f'{_objects(flat)} without an area, such as a point, and not used'
     names = Counter(item.group for item in objects if item.polygons)
     for name, n in sorted(names.items(), key=str):
         group = 'without a class' if name is None else f'of the group {name[:40]}'
-        yield f'{_some(n, "object")} {group}, and not used'
+        yield f'{_objects(n)} {group}, and not used'
 
 # %% ../nbs/70b_annotation.ipynb #e99a9d56
 def _sort_objects(objects, path):
@@ -232,7 +232,7 @@ def _region(objects, path, slide, factor):
                                            for items in (tumor, cut))
     if repaired := repaired + also:
         numbers = ', '.join(str(item.number) for item in repaired[:9]) + ', …'*(len(repaired) > 9)
-        what = _some(len(repaired), 'outline')
+        what = counted(len(repaired), 'outline is', 'outlines are')
         notes.append(f'{what} repaired, with lines that cross or touch (object {numbers})')
     region = shapely.intersection(inside - outside, shapely.box(0, 0, *slide.level0_size))
     return _areas(region), tuple(f'{path.name}: {note}' for note in notes)

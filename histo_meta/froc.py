@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from .base import PATCH, InputError, check_number, get_ax, theme
+from .base import PATCH, InputError, check_number, counted, get_ax, theme
 from .intervals import (Estimate, SortedScores, check_proportion, percentile_ci,
                                   proportion_ci)
 from .lesion import CATEGORIES, ProbGrid, largest_diameter, lesion_category
@@ -123,8 +123,8 @@ class EvaluationMask(NamedTuple):
     regions:pd.DataFrame # A row a region: length_mm, diameter_mm, category, counted
 
     def __repr__(self):
-        counted = int(self.regions.counted.sum())
-        return (f'{len(self.regions)} regions, {counted} of them lesions, on '
+        lesions = int(self.regions.counted.sum())
+        return (f'{len(self.regions)} regions, {lesions} of them lesions, on '
                 f'{self.labels.shape[1]}x{self.labels.shape[0]} pixels')
 
 def evaluation_mask(
@@ -202,8 +202,8 @@ class SlideMatch(NamedTuple):
 
     def __repr__(self):
         lesions, n = self.regions[self.regions.counted], len(self.false_positives)
-        return (f'{int((lesions.prob > 0).sum())} of {len(lesions)} '
-                f'lesion{"s"[:len(lesions) != 1]} found, {n} false positive{"s"[:n != 1]}')
+        return (f'{int((lesions.prob > 0).sum())} of {counted(len(lesions), "lesion")} found, '
+                f'{counted(n, "false positive")}')
 
 def match_detections(
     detections:pd.DataFrame, # With x, y in level-0 pixels and prob, such as from `find_detections`
@@ -278,8 +278,7 @@ class FROC(NamedTuple):
 
     @property
     def counts(self): # In words
-        lesions, slides = ('s'*(n != 1) for n in (self.lesions, self.slides))
-        return f'{self.lesions} lesion{lesions} on {self.slides} slide{slides}'
+        return f'{counted(self.lesions, "lesion")} on {counted(self.slides, "slide")}'
 
     def __repr__(self): return f'FROC score {self.score} from {self.counts}'
 
