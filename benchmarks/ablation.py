@@ -2,7 +2,9 @@
 
 Trains with one setting changed at a time on real patches, below $HISTO_META_DATA/pcam, and
 measures the AUC on the folder `valid`, whose slides are others. Each training adds a row to
-ablation.csv, which the page explains/recipe reads. What is there already is not trained again.
+ablation.csv, which the page explains/recipe reads. What is there already is not trained again: to
+repeat all of it, move ablation.csv away first. Each trial is compared with the base of the same
+seed, whose predictions are kept in the folder --keep, or else computed again.
 """
 import argparse
 import copy
@@ -142,7 +144,7 @@ ENTRIES = dict(
     short_lite1=short(arch='timm/tf_efficientnet_lite1'),
     short_imagenet_stats=short(stats='imagenet'),
     short_bs_32=short(bs=32),
-    short_distilled=short(teacher='tuned_144'),
+    short_distilled=short(teacher='short_base'),
     short_resnet18=short(arch='resnet18', pretrained=False, lr=4e-3, epochs=6),
     short_p4m=scratch(patches=6400, epochs=3, average=0., augment='dihedral stain'),
     short_p4m_strong=scratch(patches=6400, epochs=3, average=0.),
@@ -153,7 +155,7 @@ def base_of(name): return 'short_base' if name.startswith('short_') else 'base'
 
 
 def changes(name):
-    "What an entry does otherwise than its base, in words"
+    "What an entry changes against its base, in words"
     s, base = asdict(ENTRIES[name]), asdict(ENTRIES[base_of(name)])
     return ', '.join(f'{k} {"none" if s[k] == "" else s[k]}' for k in s if s[k] != base[k])
 
@@ -408,20 +410,33 @@ def scores(y, p, base):
     return {name: f'{value:.4f}' for name, value in found.items()}
 
 
-def measure(table, name, seed, keep):
-    "Train and evaluate; a row of the results"
-    s, base = ENTRIES[name], keep/f'{base_of(name)}_{seed}.npy'
-    if name != base_of(name) and not base.exists(): raise SystemExit(f'{base} is missing')
+def train(table, name, seed, keep):
+    "Train; the trained learner, and its predictions, which are kept as well"
+    s = ENTRIES[name]
     with no_random(seed):
         learn = make_learner(table, s)
         if s.teacher: learn.add_cb(Taught(teachers(s, keep, learn.dls.device)))
         fit(learn, s)
-    p, y = predict(learn), (learn.dls.valid.items.label == 'tumor').to_numpy()
+    p = predict(learn)
     np.save(keep/f'{name}_{seed}.npy', p)
     torch.save(learn.model, keep/f'{name}_{seed}.pt')
-    device = learn.dls.device
+    return learn, p
+
+
+def base_probs(table, name, seed, keep):
+    "What the base of an entry predicts"
+    kept = keep/f'{base_of(name)}_{seed}.npy'
+    if not kept.exists(): train(table, base_of(name), seed, keep)
+    return np.load(kept)
+
+
+def measure(table, name, seed, keep):
+    "Train and evaluate; a row of the results"
+    learn, p = train(table, name, seed, keep)
+    y, device = (learn.dls.valid.items.label == 'tumor').to_numpy(), learn.dls.device
     place = torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
-    return dict(entry=name, seed=seed, device=place) | scores(y, p, np.load(base))
+    found = scores(y, p, base_probs(table, name, seed, keep))
+    return dict(entry=name, seed=seed, device=place) | found
 
 
 class FewSteps(Callback):
@@ -443,10 +458,10 @@ def minutes(table, s, keep):
     return epochs*len(learn.dls.train)*np.mean(learn.stopwatch.seconds[1:])/60
 
 
-def known():
-    "The rows that are there already: (entry, seed)"
-    if not RESULTS.exists(): return set()
-    with open(RESULTS) as f: return {(row['entry'], row['seed']) for row in csv.DictReader(f)}
+def known(path=RESULTS):
+    "The rows that are there already: (entry, seed), without a seed (entry, None)"
+    if not path.exists(): return set()
+    with open(path) as f: return {(row['entry'], row.get('seed')) for row in csv.DictReader(f)}
 
 
 def write(row, path=RESULTS):
@@ -459,6 +474,7 @@ def write(row, path=RESULTS):
 
 def measure_costs(table, names, keep):
     for name in names:
+        if (name, None) in known(COSTS): continue
         row = dict(entry=name, minutes=f'{minutes(table, ENTRIES[name], keep):.1f}')
         write(row, COSTS)
         print(row, flush=True)

@@ -203,11 +203,11 @@ def start(threads=None, patches=None):
     return machine(patches)
 
 
-def arguments(doc, patches, rounds=3):
-    "A parser of what the benchmarks of networks have in common"
+def arguments(doc, patches, rounds=3, arch='resnet18'):
+    "A parser of what the benchmarks have in common; no --arch if `arch` is None"
     parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--arch', default='resnet18')
+    if arch: parser.add_argument('--arch', default=arch)
     parser.add_argument('--patches', type=int, default=patches)
     parser.add_argument('--rounds', type=int, default=rounds)
     return parser

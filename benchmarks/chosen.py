@@ -1,8 +1,7 @@
 """The networks that the recipe chooses: python benchmarks/chosen.py [--patches N] [--rounds N]
 
 How fast do they predict, with and without test-time augmentation? An equivariant network needs one
-view only. A network that was distilled from an ensemble or from eight views is one network with
-one view. None of them was trained, which takes as long.
+view only. The weights are random, which does not change the speed.
 """
 import tempfile
 from functools import partial
@@ -18,7 +17,7 @@ from histo_meta.weights import DEFAULT_ARCH
 
 NETWORKS = dict([
     *[(f'EfficientNet-Lite0, {size} pixels', (DEFAULT_ARCH, size, 1)) for size in SIZES],
-    ('three of them, 160 pixels', (DEFAULT_ARCH, 160, 3)),
+    ('3 x EfficientNet-Lite0, 160 pixels', (DEFAULT_ARCH, 160, 3)),
     (f'{SCRATCH_ARCH}, 96 pixels', (SCRATCH_ARCH, 96, 1))])
 
 
@@ -34,7 +33,7 @@ def contestants(patches, folder):
 
 
 def main():
-    args = arguments(__doc__, PREDICTED//5).parse_args()
+    args = arguments(__doc__, PREDICTED//5, arch=None).parse_args()
     print(start())
     with jpeg_folder(args.patches) as files, tempfile.TemporaryDirectory() as tmp:
         patches = patch_table(pack_patches(files, Path(tmp)/'pack'))

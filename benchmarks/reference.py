@@ -5,7 +5,7 @@
 import argparse
 from pathlib import Path
 
-from bench import machine, markdown, write_section
+from bench import markdown, start, write_section
 
 from histo_meta.files import read_json
 from histo_meta.report import estimate_text
@@ -13,7 +13,8 @@ from histo_meta.run import Run
 
 SCORES = dict(auc='AUC', accuracy='accuracy at 0.5', ece='calibration error',
               specificity_at_sensitivity_99='specificity at 99% sensitivity',
-              sensitivity='sensitivity', specificity='and specificity at the stored threshold')
+              sensitivity='sensitivity at the stored threshold',
+              specificity='specificity at the stored threshold')
 
 
 def row(folder):
@@ -34,7 +35,7 @@ def main():
     runs = sorted(path.parents[2] for path in folder.glob('*/evaluations/valid/metrics.json'))
     if not runs: raise SystemExit(f'{folder}: no run that was evaluated on valid')
     head = ['run', 'model', 'minutes of training', *SCORES.values()]
-    text = f'{machine("real patches")}\n\n{markdown(head, [row(run) for run in runs])}'
+    text = f'{start(patches="real patches")}\n\n{markdown(head, [row(run) for run in runs])}'
     write_section('Reference runs', [f'reference.py {folder}'], [text])
     print(text)
 

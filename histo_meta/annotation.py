@@ -20,7 +20,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 
-from .base import InputError, as_input_error, centre_box, check_number, counted, one_line
+from .base import InputError, as_input_error, centre_box, check_number, counted, listed
 from .files import check_file, read_bytes, read_json
 from .slide import SLIDE_ENDINGS, Slide, SlideFile
 
@@ -40,7 +40,7 @@ class Annotation:
     def __repr__(self):
         n = len(self.region.geoms)
         if not n: return f'{self.source.name}: no tumour'
-        return f'{self.source.name}: {n} region{"s"[:n != 1]} of tumour, {self.area_mm2:.3g} mm²'
+        return f'{self.source.name}: {counted(n, "region")} of tumour, {self.area_mm2:.3g} mm²'
 
 # %% ../nbs/70b_annotation.ipynb #04efb1e8
 def _pixel_range(edge, scale):
@@ -603,10 +603,8 @@ def unmatched_annotations(
             for path in _files_in(place)
             if _may_be_annotation(path) and path.name.casefold() not in names]
     if not lost: return ()
-    some = ', '.join(one_line(name, 60) for name in lost[:5])
-    more = f' and {len(lost) - 5:,} more'*(len(lost) > 5)
-    return (f'annotations that belong to no slide: {some}{more}; a slide whose annotation has '
-            'another name counts as normal, so check the names',)
+    return (f'annotations that belong to no slide: {listed(lost)}; a slide whose annotation '
+            'has another name counts as normal, so check the names',)
 
 # %% ../nbs/70b_annotation.ipynb #c4c4753f
 @patch

@@ -17,7 +17,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import patch
 from sklearn.metrics import roc_auc_score
 
-from .base import PATCH, SPLITS, VOCAB, InputError, counted, one_line, say
+from .base import PATCH, SPLITS, VOCAB, InputError, counted, listed, one_line, say
 from .data import PATCH_COLUMNS, PatchSet, describe, find_patches, new_table, open_patch
 from .data import short_id
 from .doubts import check_weights, fold_probs, label_doubts, run_probs
@@ -316,10 +316,9 @@ def _unusual_slides(shown, slides):
     details = dict(zip(mean.index, _look_details(mean.to_numpy(), z, _LIMIT['slide'])))
     numbers = shown.slide.map({name: k for k, name in enumerate(names, 1)}).dropna()
     rows = numbers.sort_values(kind='stable').astype(int)
-    some = ', '.join(one_line(name, 40) for name in names[:5])
     yield finding('unusual slide', 'warning', f'{len(names):,} of {len(mean):,} slides look unlike '
-                  f'the others ({some}): check their stain, scanner and file type', rows.index,
-                  shown.slide[rows.index].map(details), rows)
+                  f'the others ({listed(names)}): check their stain, scanner and file type',
+                  rows.index, shown.slide[rows.index].map(details), rows)
 
 # %% ../nbs/66_audit.ipynb #92cf65b0
 def _unusual_patches(shown):
@@ -389,7 +388,7 @@ class Audit:
 def counts(self:Audit)->str:
     "For example '2 errors, 1 warning, 3 notes'"
     n = self.findings.severity.value_counts().reindex(SEVERITIES, fill_value=0)
-    return ', '.join(f'{v:,} {k}' + 's'*(v != 1) for k, v in n.items())
+    return ', '.join(counted(v, k) for k, v in n.items())
 
 @patch
 def __repr__(self:Audit):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PATCH', 'CENTRE', 'MPP', 'VOCAB', 'SPLITS', 'RESEARCH_ONLY', 'COLORS', 'centre_box', 'InputError', 'as_input_error',
-           'one_line', 'counted', 'say', 'check_number', 'to_plain', 'progress_bar', 'theme', 'plain_log_ticks',
-           'get_ax']
+           'one_line', 'counted', 'listed', 'say', 'check_number', 'to_plain', 'progress_bar', 'theme',
+           'plain_log_ticks', 'get_ax']
 
 # %% ../nbs/00_base.ipynb #b4b03fa6
 import errno
@@ -76,6 +76,14 @@ def counted(
     "A number and what it counts"
     if many is None: many = 'patches' if one == 'patch' else one + 's'
     return f'{n:,} {one if n == 1 else many}'
+
+def listed(
+    names, # List or Series of anything that has a name
+    most:int=5, # How many to give
+)->str: # For example 'a, b, c, d, e and 3 more'
+    "The first of some names, and how many others there are"
+    first = ', '.join(one_line(name, 60) for name in names[:most])
+    return first + f' and {len(names) - most:,} more'*(len(names) > most)
 
 # %% ../nbs/00_base.ipynb #6151e533
 def say(

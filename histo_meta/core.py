@@ -538,7 +538,7 @@ def lr_find(
     start_lr:float=1e-5, # Learning rate of the first mini-batch
     end_lr:float=1, # Learning rate of the last mini-batch
 )->LRFind: # Also kept in `learn.training_log.lr_curve`
-    "fastai's `lr_find`, without files"
+    "The loss at many learning rates, and one to train with; as fastai's, but for the rules above"
     batches = len(learn.dls.train)
     num_it = num_it or min(100, max(40, batches))
     finder = _LRFinder(start_lr, end_lr, num_it)

@@ -17,7 +17,7 @@ import numpy as np, pandas as pd
 from PIL import Image
 
 from .base import PATCH, SPLITS, VOCAB, InputError
-from .base import as_input_error, centre_box, counted, one_line, theme
+from .base import as_input_error, centre_box, counted, listed, one_line, theme
 from .readers import IMAGE_TYPES, Picture, first_images, folder_identity, h5_image
 from .readers import h5_images, h5_labels, read_folder, read_image, read_rows, to_label
 
@@ -82,8 +82,6 @@ class PatchSet:
         return f"{self.source or 'table'} ({self.layout}): {describe(self.table)}"
 
 # %% ../nbs/20_data.ipynb #2a34a041
-def _some(names): return ', '.join(map(one_line, names[:5])) + (', …' if len(names) > 5 else '')
-
 def _classes(label):
     if label.isna().all(): return 'no labels'
     return ', '.join(f'{(label==c).sum():,} {c}' for c in VOCAB)
@@ -211,9 +209,9 @@ def _strays(folders, layout):
 
 def _unread(folders):
     "Notes about files in `folders` that may be images, but of other types"
-    found = [(f, [n for n in f.files if n.lower().endswith(_OTHER_TYPES)]) for f in folders]
-    return tuple(f'{counted(len(names), "file")} in {f.path} not used, such as {_some(names[:1])}: '
-                 f'convert to {" ".join(IMAGE_TYPES)}' for f, names in found if names)
+    found = [(f.path, [n for n in f.files if n.lower().endswith(_OTHER_TYPES)]) for f in folders]
+    return tuple(f'{counted(len(names), "file")} in {path} not used, such as {one_line(names[0])}: '
+                 f'convert to {" ".join(IMAGE_TYPES)}' for path, names in found if names)
 
 # %% ../nbs/20_data.ipynb #d328d7e6
 def _flat(folder):
@@ -269,7 +267,8 @@ def add_slides(
     rows = _read_slides(path).drop_duplicates()
     twice = rows.id[rows.id.duplicated()]
     if len(twice):
-        raise InputError(f'{path}: patch {_some(twice[:1])} has two different slides; keep one row')
+        raise InputError(f'{path}: patch {listed(twice[:1])} has two different slides; '
+                         'keep one row')
     slides = rows[rows.slide != ''].set_index('id').slide
     missing = table.id[~table.id.isin(slides.index)]
     if strict and len(missing):
@@ -290,7 +289,7 @@ def _split_column(path, rows):
     bad = rows[pd.isna(found) & (words != '')]
     if not len(bad): return found
     name = 'is_valid' if 'is_valid' in rows else 'split'
-    raise InputError(f'{path}: patch {_some(bad.id[:1])} has {one_line(bad[name].iloc[0], 60)!r} '
+    raise InputError(f'{path}: patch {listed(bad.id[:1])} has {one_line(bad[name].iloc[0], 60)!r} '
                      f'in the column {name}; use train, valid or test (True or False in is_valid), '
                      'or remove the column')
 
@@ -305,7 +304,7 @@ def read_labels(
     ids = without_ending(df.id)
     twice = ids[ids.duplicated()]
     if len(twice):
-        raise InputError(f'{path}: patch {_some(twice[:1])} has more than one row; keep one')
+        raise InputError(f'{path}: patch {listed(twice[:1])} has more than one row; keep one')
     columns = dict(label=labels.to_numpy(), split=_split_column(path, df))
     return pd.DataFrame(columns, pd.Index(ids, name='id'), dtype=object)
 
@@ -314,7 +313,7 @@ def _label_column(path, rows, empty=False):
     labels = rows.label.map(to_label)
     bad = rows[labels.isna() & ~((rows.label == '') & empty)]
     if not len(bad): return labels.astype(object).where(labels.notna(), None)
-    raise InputError(f'{path}: patch {_some(bad.id[:1])} has the label '
+    raise InputError(f'{path}: patch {listed(bad.id[:1])} has the label '
                      f'{one_line(bad.label.iloc[0], 60)!r} ({counted(len(bad), "such row")}); '
                      'use 0 or normal, 1 or tumor')
 
@@ -347,7 +346,7 @@ def _check_complete(path, images, labels, lost):
     none = len(lost) == len(labels) and len(images) > 0
     hint = f'; ids are file names without folder and ending, such as {images[0]}' if none else ''
     raise InputError(f'{path} lacks {counted(len(lost), "image")} listed in train_labels.csv, '
-                     f'such as {_some(lost[:1])}{hint}; add them or delete their rows')
+                     f'such as {listed(lost[:1])}{hint}; add them or delete their rows')
 
 def _unlabelled(path, n):
     if not n: return ()
@@ -388,7 +387,7 @@ def _split_folders(folder):
     splits = _splits(folder)
     _check_meanings(folder, splits)
     if _has_classes(folder):
-        raise InputError(f'{folder.path}: class folders next to {_some(list(splits))}; move them '
+        raise InputError(f'{folder.path}: class folders next to {listed(list(splits))}; move them '
                          f'into {folder.path/"train"}')
     parts = {split: read_folder(folder.path/name) for name, split in splits.items()}
     flat = {split: part for split, part in parts.items() if not _has_classes(part)}
@@ -459,7 +458,7 @@ class _Meta(NamedTuple):
 
 def _check_ids(path, ids):
     twice = ids[ids.duplicated()]
-    if len(twice): raise InputError(f'{path}: two patches have the id {_some(twice[:1])}; fix it')
+    if len(twice): raise InputError(f'{path}: two patches have the id {listed(twice[:1])}; fix it')
     for id in ids:
         problem = 'it is empty' if id == '' else _problem(id)
         if problem: raise InputError(f'{path}: id {one_line(id, 60)!r}: {problem}; fix it')
@@ -584,7 +583,7 @@ def _unknown(folder):
     if archives: return InputError(f'{folder.path}: unpack {archives[0]} first')
     if h5: return _no_images_in(folder.path/h5[0])
     if not folder.folders: return InputError(f'{folder.path}: {_NO_IMAGES}')
-    return InputError(f'{folder.path}: unknown layout, with the folders {_some(folder.folders)}'
+    return InputError(f'{folder.path}: unknown layout, with the folders {listed(folder.folders)}'
                       f'{_advice(folder)} The known layouts are: {"; ".join(_LAYOUTS)}')
 
 # %% ../nbs/20_data.ipynb #01326bfb
@@ -594,13 +593,13 @@ def _advice(folder):
     near = [name for name, layout in inner.items() if layout]
     kinds = {inner[name] for name in near}
     if len(near) > 1 and any(map(_hides_split, near)):
-        return f'; rename {_some(near)} to train, valid and test.'
+        return f'; rename {listed(near)} to train, valid and test.'
     if len(near) == 1: return f'; did you mean {folder.path/near[0]}?'
     if kinds == {_flat}: return ('; if these are your classes, rename them to normal and tumor; '
                                  'to predict, give one of them.')
     if kinds == {_class_folders}: return ('; put all patches into one pair of class folders, and '
                                           'the patient or slide of each into slides.csv.')
-    if near: return f'; did you mean one of {_some(near)}?'
+    if near: return f'; did you mean one of {listed(near)}?'
     found = first_images(folder.path)
     return f'; the first images are in {found}.' if found else '.'
 

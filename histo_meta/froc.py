@@ -124,7 +124,7 @@ class EvaluationMask(NamedTuple):
 
     def __repr__(self):
         lesions = int(self.regions.counted.sum())
-        return (f'{len(self.regions)} regions, {lesions} of them lesions, on '
+        return (f'{counted(len(self.regions), "region")}, {lesions} of them lesions, on '
                 f'{self.labels.shape[1]}x{self.labels.shape[0]} pixels')
 
 def evaluation_mask(

@@ -21,7 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .base import PATCH, InputError, check_number, counted, one_line
+from .base import PATCH, InputError, check_number, counted, listed, one_line
 from .base import progress_bar, say
 from .data import ImageStats, PatchSet, check_labels, find_patches, read_patch
 from .machine import reading_threads
@@ -258,10 +258,6 @@ def scan_patches(
 # %% ../nbs/21_scan.ipynb #4b75c040
 def _are(n): return counted(n, 'patch is', 'patches are')
 
-def _some(ids):
-    "The first ids, for a sentence"
-    return ', '.join(one_line(i, 60) for i in ids[:5]) + (', …' if len(ids) > 5 else '')
-
 def _size_notes(sides, size):
     others = Counter(sides[sides != size].tolist())
     if not others or set(sides) == {PATCH} and size > PATCH: return  # the usual patches, enlarged
@@ -273,10 +269,10 @@ def _scan_notes(ids, scan, size):
     "Sentences about patches that can be read"
     yield from _size_notes(scan.side, size)
     blank, pages = ids[scan.blank].tolist(), ids[scan.pages].tolist()
-    if blank: yield f'{_are(len(blank))} blank, such as all white or all black: {_some(blank)}'
+    if blank: yield f'{_are(len(blank))} blank, such as all white or all black: {listed(blank)}'
     if pages:
         files = counted(len(pages), 'file has', 'files have')
-        yield f'{files} several pages or frames, of which the first is read: {_some(pages)}'
+        yield f'{files} several pages or frames, of which the first is read: {listed(pages)}'
 
 # %% ../nbs/21_scan.ipynb #cbb2f513
 def image_stats(
@@ -319,10 +315,10 @@ def _check_problems(bad, n, skip):
     if not n: raise InputError('there are no patches to check: the table is empty')
     if not len(bad) or (skip and len(bad) < n): return
     what = 'no patch can be read' if skip else f'{len(bad):,} of {counted(n)} cannot be read'
-    raise InputError(f'{what} ({_some(bad.id.tolist())}): {bad.problem.iloc[0]}')
+    raise InputError(f'{what} ({listed(bad.id.tolist())}): {bad.problem.iloc[0]}')
 
 def _skip_notes(ids):
-    if ids: yield f'{_are(len(ids))} left out as unreadable: {_some(ids)}'
+    if ids: yield f'{_are(len(ids))} left out as unreadable: {listed(ids)}'
 
 # %% ../nbs/21_scan.ipynb #b5fab052
 def check_patches(

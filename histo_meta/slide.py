@@ -13,7 +13,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 
-from .base import MPP, InputError, as_input_error, check_number
+from .base import MPP, InputError, as_input_error, check_number, counted
 from .files import check_file
 from .readers import MAX_SIDE
 
@@ -119,9 +119,10 @@ class Slide(SlideFile):
     def __reduce__(self): return Slide, (self.path, self._given)
 
     def __repr__(self):
-        (w, h), levels = self.level0_size, len(self.downsamples)
-        return (f'{self.path.name}: {w:,}x{h:,} pixels of {self.mpp:.4g} microns, {levels} '
-                f'level{"s"[:levels != 1]}; {self.width:,}x{self.height:,} patch pixels')
+        w, h = self.level0_size
+        return (f'{self.path.name}: {w:,}x{h:,} pixels of {self.mpp:.4g} microns, '
+                f'{counted(len(self.downsamples), "level")}; '
+                f'{self.width:,}x{self.height:,} patch pixels')
 
 # %% ../nbs/70_slide.ipynb #9912557f
 @patch

@@ -22,7 +22,7 @@ from sklearn.metrics import roc_curve
 
 from . import __version__
 from .annotation import annotation_notes, slide_annotation, unmatched_annotations
-from .base import (COLORS, InputError, check_number, get_ax, one_line, say, theme,
+from .base import (COLORS, InputError, check_number, counted, get_ax, listed, say, theme,
                              to_plain)
 from .files import claim_folder, save_png, write_json, write_text, write_together
 from .froc import (FROC, SlideMatch, evaluation_mask, find_detections, froc, hit_regions,
@@ -113,14 +113,10 @@ def _patients(stages, names):
     lonely = [name for name in names if name not in set(slide)]
     left_out = sorted(set(stages.patient) - set(whole.patient))
     notes = [f'no stage for {len(left_out)} of {stages.patient.nunique()} patients, because slides '
-             f'of theirs were not evaluated: {_some(left_out)}']*bool(left_out)
+             f'of theirs were not evaluated: {listed(left_out)}']*bool(left_out)
     notes += [f'stages.csv lacks {len(lonely)} of {len(names)} slides, and each of them counts as '
-              f'a patient of its own: {_some(lonely)}']*bool(lonely)
+              f'a patient of its own: {listed(lonely)}']*bool(lonely)
     return _Patients(own, whole, tuple(notes))
-
-def _some(names, most=5):
-    names = [one_line(name, 60) for name in names]
-    return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 # %% ../nbs/76a_slide_eval.ipynb #847b4e3a
 def _auc(y, p, unit, level):
@@ -378,7 +374,7 @@ class _Job:
         return find_grid(self.run, slide.name, made)
 
 # %% ../nbs/76a_slide_eval.ipynb #8b6bb953
-def _check_annotation(job, path):
+def _annotation_notes(job, path):
     "Notes about the annotation of a slide; an `InputError` if one of them cannot be read"
     with job.open(path) as slide:
         slide.check_resolution()
@@ -399,7 +395,7 @@ def _predict_missing(job, paths, **kwargs):
     known = {path: job.stored(path)[0] for path in paths}
     folders = sorted({str(folder) for folder in known.values() if folder})
     new = [path for path in paths if not known[path]]
-    if folders: say(f'{len(paths) - len(new)} of {len(paths)} slide{"s"[:len(paths) != 1]} '
+    if folders: say(f'{len(paths) - len(new)} of {counted(len(paths), "slide")} '
                     'predicted before in the same way: the probabilities are taken from '
                     f'{", ".join(folders)}')
     if not new: return []
@@ -457,7 +453,7 @@ def evaluate_slides(
     job = _Job(run, name, stride, threshold, dense, tta, mpp, annotations, normal)
     stages = _stages_beside(paths)
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
-        good, failures = each_slide(partial(_check_annotation, job), paths)
+        good, failures = each_slide(partial(_annotation_notes, job), paths)
         failures += _predict_missing(job, good, num_workers=num_workers, progress=progress)
         with write_together(out, last='metrics.json') as part:
             found, more = _compare_all(job, good, part/'heatmaps')
@@ -492,7 +488,7 @@ def _leaks(run, s):
     seen = {Path(str(name)).stem for name in run.split.slide.dropna()}
     both = [one.slide for one in s.found if one.slide in seen]
     if both: yield ('optimistic: the model was trained or chosen on slides of the same name, '
-                    f'{len(both)} of {len(s.found)}: {_some(both)}')
+                    f'{len(both)} of {len(s.found)}: {listed(both)}')
 
 # %% ../nbs/76a_slide_eval.ipynb #cd34cab7
 class _Plot(NamedTuple):

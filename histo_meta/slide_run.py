@@ -23,8 +23,8 @@ from fastcore.foundation import L
 from PIL import Image
 
 from . import __version__
-from .base import (PATCH, RESEARCH_ONLY, InputError, as_input_error, check_number, say,
-                             to_plain)
+from .base import (PATCH, RESEARCH_ONLY, InputError, as_input_error, check_number,
+                             counted, say, to_plain)
 from .files import (atomic_path, claim_folder, file_hash, read_json, save_png, write_json,
                               write_text, write_together)
 from .heatmap import check_windows, plot_heatmap, predict_grid
@@ -58,9 +58,8 @@ class SlideResult(NamedTuple):
                     tissue_mm2=round(self.tissue_mm2, 2), path=self.path)
 
     def __repr__(self):
-        n = len(self.lesions)
-        return (f'{self.name}: probability {self.prob:.3f}; {self.category}; {n:,} '
-                f'lesion{"s"[:n != 1]}; {self.tissue_mm2:.1f} mm² of tissue')
+        return (f'{self.name}: probability {self.prob:.3f}; {self.category}; '
+                f'{counted(len(self.lesions), "lesion")}; {self.tissue_mm2:.1f} mm² of tissue')
 
 # %% ../nbs/76_slide_run.ipynb #da6bc118
 def predict_slide(
@@ -236,8 +235,7 @@ class Slides(NamedTuple):
     def summary(self):
         kinds = self.table.category[self.table.category != 'negative'].value_counts()
         found = ', '.join(f'{n} {kind}' for kind, n in kinds.items())
-        n = len(self.table)
-        return f'{n:,} slide{"s"[:n != 1]}; largest lesion: {found or "none"}'
+        return f'{counted(len(self.table), "slide")}; largest lesion: {found or "none"}'
 
     def __repr__(self): return '\n'.join([f'{self.folder}: {self.summary}', *self.failures])
 

