@@ -19,7 +19,7 @@ import numpy as np, pandas as pd, torch
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.core import Callback
 from fastai.callback.fp16 import MixedPrecision
-from fastai.callback.schedule import LRFinder, ParamScheduler, valley  # and Learner's fit_one_cycle
+from fastai.callback.schedule import LRFinder, ParamScheduler  # and Learner's fit_one_cycle
 from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
 from fastai.data.core import DataLoaders
 from fastai.data.transforms import ColReader, Normalize
@@ -515,21 +515,16 @@ def _before_explosion(lrs, losses, num_it):
     raise InputError('lr_find found no learning rate: the loss was never finite; look at your '
                      'patches, or give a learning rate with --lr (lr)')
 
-def _drops(lrs, losses):
-    "How far the loss falls around each learning rate: half a decade, or three rates, on each side"
-    x = np.log10(lrs)
-    width = max(.5, 3*(x[-1] - x[0])/max(1, len(x) - 1))
-    return np.interp(x - width, x, losses) - np.interp(x + width, x, losses)
-
 def _suggest(lrs, losses, num_it):
-    "A learning rate at which the loss falls, and whether there is one"
+    "A learning rate two thirds down the descent of the loss, and whether there is a descent"
     lrs, losses = _before_explosion(lrs, losses, num_it)
-    if len(lrs) < 2: return FALLBACK_LR, False
-    lr = valley(*torch.tensor(np.array([lrs, losses])).float(), num_it)[0]
-    drops = _drops(lrs, losses)
-    if np.interp(lr, lrs, drops) < drops.max()/10: lr = float(lrs[drops.argmax()])
-    first = np.median(losses[:5])
-    return (lr, True) if losses.min() < (1 - _LEAST_FALL)*first else (FALLBACK_LR, False)
+    first = np.median(losses[:5]) if len(losses) else 0
+    lowest = np.minimum.accumulate(np.append(first, losses))
+    if lowest[-1] >= (1 - _LEAST_FALL)*first: return FALLBACK_LR, False
+    falls, x = -np.diff(lowest), np.log10(lrs)
+    middle = np.average(x, weights=falls)
+    spread = np.sqrt(np.average((x - middle)**2, weights=falls))
+    return float(10**(middle + .43*spread)), True
 
 # %% ../nbs/30_core.ipynb #f0e2445b
 def lr_find(
