@@ -82,12 +82,6 @@ class Setting:
     teacher:str = ''  # entry whose networks, kept before, say what the answer is
 
 
-def scratch(arch='p4m_resnet8', **kwargs):
-    settings = dict(arch=arch, pretrained=False, lr=3e-3, epochs=18, average=.998, ps=0.,
-                    concat=False, linear=True, augment='dihedral strong_stain strong_color')
-    return Setting(**settings | kwargs)
-
-
 def tuned(size, augment='dihedral stain color', **kwargs):
     "What helped, together"
     return Setting(size=size, lr=3e-3, lr_mult=1., augment=augment, **kwargs)
@@ -127,12 +121,8 @@ ENTRIES = dict(
     tuned_224=tuned(224),
     tuned_144_lite2=tuned(144, arch='timm/tf_efficientnet_lite2'),
     tuned_160_zoom=tuned(160, 'dihedral stain color zoom'),
-    tuned_160_mean_pool=tuned(160, 'dihedral stain color zoom', concat=False),
-    scratch_p4m=scratch(),
-    scratch_resnet18=scratch('resnet18', lr=4e-3, epochs=8),
     short_base=short(),
     short_crop_64=short(crop=64, size=64),
-    short_crop_64_size_96=short(crop=64),
     short_size_144=short(size=144),
     short_size_96_to_144=short(first_size=96, size=144),
     short_centre_pool=short(pool='centre'),
@@ -143,11 +133,10 @@ ENTRIES = dict(
     short_no_dropout=short(ps=0.),
     short_lite1=short(arch='timm/tf_efficientnet_lite1'),
     short_imagenet_stats=short(stats='imagenet'),
-    short_bs_32=short(bs=32),
     short_distilled=short(teacher='short_base'),
     short_resnet18=short(arch='resnet18', pretrained=False, lr=4e-3, epochs=6),
-    short_p4m=scratch(patches=6400, epochs=3, average=0., augment='dihedral stain'),
-    short_p4m_strong=scratch(patches=6400, epochs=3, average=0.),
+    short_p4m=short(arch='p4m_resnet8', pretrained=False, lr=3e-3, ps=0., concat=False,
+                    linear=True),
     short_pretext=short(arch='resnet18', pretrained=False, lr=4e-3, epochs=6, pretext=6))
 
 
@@ -491,10 +480,12 @@ def main():
     parser.add_argument('--cost', action='store_true', help='only measure how long it would take')
     args = parser.parse_args()
     print(start(args.threads))
+    data = os.environ.get('HISTO_META_DATA')
     names = args.names or list(ENTRIES)
     with tempfile.TemporaryDirectory() as tmp:
         pack = Path(args.pack or f'{tmp}/pcam')
-        if not pack.exists(): pack_patches(Path(os.environ['HISTO_META_DATA'])/'pcam', pack)
+        if not (data or pack.exists()): parser.error('set HISTO_META_DATA to real patches')
+        if not pack.exists(): pack_patches(Path(data)/'pcam', pack)
         table = packed_table(pack)
         keep = args.keep or Path(tmp)
         if args.cost: return measure_costs(table, names, keep)

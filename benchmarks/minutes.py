@@ -33,6 +33,7 @@ def main():
     parser.add_argument('minutes', nargs='*', type=float, default=[2, 5, 15])
     parser.add_argument('--write', action='store_true', help='write the table into RESULTS.md')
     args = parser.parse_args()
+    if 'HISTO_META_DATA' not in os.environ: parser.error('set HISTO_META_DATA to real patches')
     machine = start(patches='20,000 real patches')
     with tempfile.TemporaryDirectory() as tmp:
         rows = [train(minutes, Path(tmp)/f'{k}') for k, minutes in enumerate(args.minutes)]

@@ -642,13 +642,8 @@ def _fact(v):
     if isinstance(v, bool): return 'yes' if v else 'no'
     if isinstance(v, float): return f'{v:.4g}'
     if isinstance(v, int): return f'{v:,}'
-    if isinstance(v, (list, tuple)): return _fact_list(v)
+    if isinstance(v, (list, tuple)): return listed([_fact(x) for x in v], 10) or 'none'
     return one_line(v, 200)
-
-def _fact_list(v, most=10):
-    if not len(v): return 'none'
-    more = f', and {len(v)-most:,} more' if len(v) > most else ''
-    return ', '.join(map(_fact, v[:most])) + more
 
 def _facts(group):
     names = {k: _FIELD_NAMES.get(k, k.replace('_', ' ')) for k in group}

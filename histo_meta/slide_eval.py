@@ -374,7 +374,7 @@ class _Job:
         return find_grid(self.run, slide.name, made)
 
 # %% ../nbs/76a_slide_eval.ipynb #8b6bb953
-def _annotation_notes(job, path):
+def _truth_notes(job, path):
     "Notes about the annotation of a slide; an `InputError` if one of them cannot be read"
     with job.open(path) as slide:
         slide.check_resolution()
@@ -453,7 +453,7 @@ def evaluate_slides(
     job = _Job(run, name, stride, threshold, dense, tta, mpp, annotations, normal)
     stages = _stages_beside(paths)
     with claim_folder(out or run.folder/'evaluations'/job.name) as out:
-        good, failures = each_slide(partial(_annotation_notes, job), paths)
+        good, failures = each_slide(partial(_truth_notes, job), paths)
         failures += _predict_missing(job, good, num_workers=num_workers, progress=progress)
         with write_together(out, last='metrics.json') as part:
             found, more = _compare_all(job, good, part/'heatmaps')
