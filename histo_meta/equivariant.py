@@ -204,5 +204,5 @@ def is_invariant(
     if [type(part) for part in parts] != [nn.Sequential]*2: return False
     body, head = parts
     ours = all(isinstance(layer, _EQUIVARIANT) for layer in body.modules())
-    pools = isinstance(head[0], nn.AdaptiveAvgPool2d) and isinstance(body[-1], OrientationPool)
-    return ours and pools
+    pools = isinstance(head[0], nn.AdaptiveAvgPool2d) and head[0].output_size in (1, (1, 1))
+    return ours and pools and isinstance(body[-1], OrientationPool)

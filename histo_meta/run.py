@@ -699,7 +699,8 @@ def train_run(
     begun, place = _begun(out, given), _check_place(**kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
     found = _find(data, split, kwargs)
-    recipe = begun or _find_recipe(recipe, found, minutes, kwargs)
+    counts = _counts(found.table, split, kwargs)
+    recipe = begun or _find_recipe(recipe, counts[0], minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
     _check_network(recipe)
     with claim_folder(out, new=not begun) as out, note_kept(out):
@@ -709,7 +710,7 @@ def train_run(
                 patches = _read(found, keep, skip, settings['size'], progress)
                 settings['cbs'] = [KeepEpochs(out), *[EpochLines()]*progress, *L(kwargs.get('cbs'))]
                 if progress: say(recipe, place)
-                left = _training_minutes(minutes, began, recipe, found, kwargs)
+                left = _training_minutes(minutes, began, recipe, counts, kwargs)
                 learn = train_learner(patches, split=split, num_workers=num_workers, minutes=left,
                                       progress=False, checkpoints=checkpoints, **settings)
                 return _save(learn, out, n_boot, num_workers, progress, given)
@@ -801,17 +802,19 @@ def _evaluated(folder, given, *args):
     return run
 
 # %% ../nbs/65_run.ipynb #88211243
-def _find_recipe(recipe, patches, minutes, kwargs):
-    "The recipe of a training; `recipe`: 'auto' or a run, `kwargs`: of `train_learner`"
+def _counts(table, split, kwargs):
+    "How many patches will be trained on, and how many held out, about"
+    given = given_split(table)
+    n, valid = np.sum(given != 'test'), np.sum(given == 'valid')
+    folders = split == 'folder' or split == 'auto' and auto_split(table) == 'folder'
+    held_out = valid if folders else round(n*kwargs.get('valid_pct', .1))
+    return n - held_out, held_out
+
+def _find_recipe(recipe, n, minutes, kwargs):
+    "The recipe of a training on `n` patches; `recipe`: 'auto' or a run, `kwargs`: its arguments"
     parts = {k: kwargs.get(k) for k in Recipe.__dataclass_fields__}
     if recipe != 'auto': return replace(run_recipe(recipe), **_given(parts))
-    n = len(patches) - _held_out_count(patches, kwargs)
     return auto_recipe(n, minutes, **_place(kwargs), **parts)
-
-def _held_out_count(patches, kwargs):
-    "How many patches will be held out, about"
-    known = (patches.table.split == 'valid').sum()
-    return known or round(len(patches)*kwargs.get('valid_pct', .1))
 
 def _given(parts): return {k: v for k,v in parts.items() if v is not None}
 def _place(kwargs): return {k: kwargs[k] for k in ('precision', 'device') if k in kwargs}
@@ -843,16 +846,17 @@ def _run_inputs(run, kwargs):
                                     dict(stats=(config['mean'], config['std'])))
 
 # %% ../nbs/65_run.ipynb #5e08bec7
-def _report_seconds(recipe, patches, kwargs):
-    "Seconds that the evaluation and the report will take, about"
-    bs = max(2, min(recipe.bs, len(patches)))
+def _report_seconds(recipe, counts, kwargs):
+    "Seconds that the evaluation and the report will take, about; `counts`: as `_counts` has them"
+    trained, held_out = counts
+    bs = max(2, min(recipe.bs, trained))
     step = step_seconds(recipe.arch, recipe.size, bs, **_place(kwargs))
-    return 30 + recipe.members*_held_out_count(patches, kwargs)*step/bs/2
+    return 30 + recipe.members*held_out*step/bs/2
 
-def _training_minutes(minutes, began, recipe, patches, kwargs):
+def _training_minutes(minutes, began, recipe, counts, kwargs):
     "The time for the training, less what the report will need; `began`: when the job began"
     if minutes is None: return None
-    report = _report_seconds(recipe, patches, kwargs)
+    report = _report_seconds(recipe, counts, kwargs)
     left = minutes - (perf_counter() - began + report)/60
     if left > .05: return left
     needed = math.ceil(minutes - left + 1)

@@ -81,7 +81,7 @@ def weights_package(
     return name if name and importlib.util.find_spec(name) else None
 
 def packaged_weights(
-    arch:str, # Name in timm, without the prefix `timm/`
+    arch:str, # As for `find_arch`
 )->dict: # State dict for timm's model; None if no installed package has its weights
     "ImageNet weights from an installed package, for use without internet"
     package = weights_package(arch)
@@ -89,7 +89,8 @@ def packaged_weights(
     kind = f'EfficientnetLite{package.split("_")[1][-1]}ModelFile'
     file = getattr(importlib.import_module(package), kind).get_model_file_path()
     theirs = _without_counters(torch.load(file, map_location='cpu', weights_only=True))
-    with no_random(): names = _without_counters(timm.create_model(arch).state_dict())
+    with no_random(): model = timm.create_model(arch.removeprefix('timm/'))
+    names = _without_counters(model.state_dict())
     for ours,other in zip(names, theirs, strict=True):
         if ours.split('.')[-1] == other.split('.')[-1]: continue
         raise InputError(f'{file}: its tensors are not in the order of timm; '
@@ -187,8 +188,8 @@ def why_no_weights(
     arch:str, # As for `find_arch`
 )->str: # A sentence; None if there are weights, which may have been downloaded meanwhile
     "The reason why pretrained weights of `arch` cannot be loaded"
+    if packaged_weights(arch): return None
     found = find_arch(arch)
-    if isinstance(found, str) and packaged_weights(found): return None
     try:
         with checked_weights(arch), no_random():
             if isinstance(found, str): timm.create_model(found, pretrained=True)
