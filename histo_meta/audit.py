@@ -111,7 +111,9 @@ AUDIT_CHECKS += [_files]
 def _labels_and_slides(t):
     "Rows without a label, or without a slide, where others have one"
     bare = t.index[t.label.isna() & (t.split != 'test')]
-    if t.label.isna().all(): yield finding('labels', 'note', 'no patch has a label', count=len(t))
+    if t.label.isna().all():
+        yield finding('labels', 'note', 'no patch has a label: a model can predict them, but not '
+                      'learn from them', count=len(t))
     elif len(bare):
         yield finding('no label', 'error', f'{counted(len(bare))} without a label: nothing '
                       'can be learned there; add the labels, or remove the images', bare)
@@ -121,7 +123,15 @@ def _labels_and_slides(t):
                       'have one: a split by slide does not know where to put such a patch; '
                       'add the slides', bare)
 
-AUDIT_CHECKS += [_labels_and_slides]
+def _split(t):
+    "Would `histo_train` find a split?"
+    from histo_meta.splits import split_table
+    good = t[t.problem.isna() & t.label.notna()].reset_index(drop=True)
+    if not len(good): return
+    try: split_table(good, 'auto')
+    except InputError as e: yield finding('no split', 'error', f'a training stops, because {e}')
+
+AUDIT_CHECKS += [_labels_and_slides, _split]
 
 # %% ../nbs/66_audit.ipynb #488c2957
 def _counts(values, most=4):
@@ -343,18 +353,24 @@ AUDIT_CHECKS += [_unusual]
 
 # %% ../nbs/66_audit.ipynb #72b3d8d4
 def _doubted(t):
-    known = t[t.prob.notna() & t.label.notna()] if 'prob' in t else t[:0]
-    if known.label.nunique() < 2: return
+    if 'prob' not in t: return
+    known = t[t.prob.notna() & t.label.notna()]
+    judged = f'{len(known):,} of {t.label.notna().sum():,} labels were judged'
+    if known.label.nunique() < 2:
+        yield finding('labels not judged', 'warning', f'{judged}, and not both classes are among '
+                      'them: a model cannot doubt these', count=len(known))
+        return
     y = (known.label == 'tumor').to_numpy(int)
     doubts = label_doubts(y, known.prob)
     rows = known.assign(belief=doubts.confidence)[doubts.wrong].sort_values('belief')
     auc = roc_auc_score(y, known.prob)
     judge = ', a poor judge' if auc < .75 else ''
     words = [f'labelled {r.label}, probability of tumor {r.prob:.3f}' for r in rows.itertuples()]
+    by = f'by a model that has not seen them (AUC {auc:.3f}{judge})'
     if len(rows):
-        yield finding('doubted label', 'warning', f'{len(rows):,} of {len(known):,} labels are '
-                      f'doubted by a model that has not seen them (AUC {auc:.3f}{judge}): look '
-                      'at the first ones', rows.index, words)
+        yield finding('doubted label', 'warning', f'{judged} {by}, and {len(rows):,} are '
+                      'doubted: look at the first ones', rows.index, words)
+    else: yield finding('doubted label', 'note', f'{judged} {by}, and none is doubted', count=0)
 
 AUDIT_CHECKS += [_doubted]
 

@@ -130,7 +130,7 @@ class Checkpoints(Callback):
     ):
         self.path, self.every = Path(path), every
         self.state, self.signals = None, _Signals()
-        self.between = False  # the steps; only there is the state of a training complete
+        self.between = False  # two steps, of which the first is not in the file yet
 
     def before_fit(self):
         self.run, self.last = is_training(self.learn), perf_counter()
@@ -170,7 +170,7 @@ def _write(self:Checkpoints, next_epoch=False):
     batches = self.train_iter - epoch*self.n_iter
     place = dict(epoch=epoch, batches=batches, shuffle=self.shuffle)
     if next_epoch: place = dict(epoch=epoch + 1, batches=0, shuffle=train.rng.getstate())
-    state = _learner_state(self.learn) | place
+    state, self.between = _learner_state(self.learn) | place, False
     content = BytesIO()  # because a full disk is no clear error in `torch.save`
     torch.save(_plain(state), content)
     with atomic_path(self.path) as part: part.write_bytes(content.getbuffer())
@@ -195,7 +195,7 @@ def _fit(self:Checkpoints, learn):
             learn.epoch = epoch
             learn._with_events(learn._do_epoch, 'epoch', CancelEpochException)
     except Exception:
-        if self.between and self.signals.seen is not None: self._write()
+        if self.between: self._write()
         raise
 
 # %% ../nbs/29c_checkpoint.ipynb #49ecb158

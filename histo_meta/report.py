@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['REPORT_PLOTS', 'REPORT_TABLES', 'HASH_MEANS', 'estimate_text', 'split_summary', 'RunInfo', 'TTAErrors', 'Folds',
            'ReportData', 'report_data', 'score_arrays', 'point_words', 'temperature_summary', 'ReportPlot',
-           'ReportTable', 'plot_loss', 'draw_plots', 'table_html', 'info_sheet', 'image_uri', 'picture_uri',
-           'page_templates', 'report_html', 'write_report', 'model_card']
+           'ReportTable', 'plot_loss', 'draw_plots', 'table_html', 'headline_auc', 'info_sheet', 'image_uri',
+           'picture_uri', 'page_templates', 'report_html', 'write_report', 'model_card']
 
 # %% ../nbs/60_report.ipynb #e1311e35
 import base64
@@ -649,6 +649,21 @@ def _facts(group):
     names = {k: _FIELD_NAMES.get(k, k.replace('_', ' ')) for k in group}
     return [(names[k], _fact(v)) for k,v in group.items() if v is not None]
 
+# %% ../nbs/60_report.ipynb #c3b99205
+def headline_auc(
+    m:dict, # Content of metrics.json
+)->tuple: # Its name, and the estimate: a dict with `value`, `lo` and `hi`
+    "The AUC to quote: of a cross-validation the mean of its folds, whose networks differ in scale"
+    if not m.get('fold_auc'): return 'AUC', m['auc']
+    return f"AUC, mean of {len(m['folds'])} folds", m['fold_auc']
+
+def _score_texts(m):
+    "The name of each score, and its text; the AUC to quote comes first"
+    name, auc = headline_auc(m)
+    others = {s.name: estimate_text(m[s.key]) for s in SCORES}
+    if name not in others: others = {'AUC, all folds pooled': others.pop('AUC'), **others}
+    return {name: estimate_text(auc), **others}
+
 # %% ../nbs/60_report.ipynb #d1eb565c
 def info_sheet(
     e:ReportData, # What the report is about
@@ -661,7 +676,7 @@ def info_sheet(
     groups = {
         'Trained on': info.training, 'Data': info.data, 'Split': info.split, 'Model': info.model,
         'Evaluated on': {k: m[k] for k in ('n', 'events', 'slides')},
-        'Scores': {s.name: estimate_text(m[s.key]) for s in SCORES},
+        'Scores': _score_texts(m),
         'Intervals': intervals, 'Threshold': point, 'Temperature': m['temperature'],
         'Versions': info.versions, 'Hashes': info.hashes}
     return {title: _facts(group) for title, group in groups.items() if group}
@@ -832,8 +847,9 @@ def _tiles(m):
     "Name, value and interval of the scores at the top"
     for score in SCORES:
         if score.key not in ('auc', 'sensitivity', 'specificity', 'accuracy'): continue
-        value, _, interval = estimate_text(m[score.key]).partition(' ')
-        yield score.name[0].upper() + score.name[1:], value, interval.strip('()')
+        name, found = headline_auc(m) if score.key == 'auc' else (score.name, m[score.key])
+        value, _, interval = estimate_text(found).partition(' ')
+        yield name[0].upper() + name[1:], value, interval.strip('()')
     slides = f", {m['slides']:,} slides" if m['slides'] else ''
     yield 'Patches', f"{m['n']:,}", f"{m['events']:,} tumor{slides}"
 

@@ -226,7 +226,8 @@ def predictor(self:Run,
 def __repr__(self:Run):
     if not self.evaluated: return f'Run {self.folder.name}: trained, but not evaluated'
     m = self.metrics
-    return (f"Run {self.folder.name}: AUC {estimate_text(m['auc'])} on {m['n']:,} patches "
+    name, auc = headline_auc(m)
+    return (f"Run {self.folder.name}: {name} {estimate_text(auc)} on {m['n']:,} patches "
             f"({m['split']} split); {self.report.name}")
 
 # %% ../nbs/65_run.ipynb #423ae936
@@ -236,9 +237,9 @@ def run_summary(
     "AUC, what the split means, the operating point in words, where the report is, warnings"
     m = _read_metrics(folder)
     slides = f" of {m['slides']:,} slides" if m['slides'] else ''
-    folds = f" (the mean of {len(m['folds'])} folds)" if m.get('folds') else ''
+    name, auc = headline_auc(m)
     return '\n'.join([
-        f"AUC {estimate_text(m.get('fold_auc') or m['auc'])}{folds} on {m['n']:,} patches{slides}, "
+        f"{name} {estimate_text(auc)} on {m['n']:,} patches{slides}, "
         f"{m['events']:,} of them tumor",
         RunInfo(**m['info']).split_words,
         point_words(m),
@@ -796,7 +797,10 @@ def _checkpoints(folder, given, recipe, progress):
 def _evaluated(folder, given, *args):
     "A run whose training is finished; it is evaluated if it was not"
     run, before = Run(folder), read_json(Path(folder)/'training.json', 2**27).get('given')
-    if before: check_same(folder, before, given)
+    if before is None:
+        raise InputError(f'{folder} holds a run that another command has made; choose another '
+                         'folder')
+    check_same(folder, before, given)
     if not run.evaluated: return _finish(run, *args)
     say(f'{folder} is finished already, and stays as it is')
     return run

@@ -20,8 +20,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .base import VOCAB, InputError, check_number, counted
+from .base import VOCAB, InputError, check_number, counted, one_line
 from .data import PatchSet, to_split
+from .readers import to_label
 from .files import file_hash, read_json
 from .readers import read_rows
 from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
@@ -271,8 +272,12 @@ def _find_rows(stored, table, file):
 def _compare_labels(stored, table, file):
     "Raise an `InputError` if patches have another label than in a stored split"
     if 'label' not in stored or 'label' not in table: return
-    differs = stored.label.to_numpy() != table.label.to_numpy()
-    changed = differs & stored.label.isin(VOCAB).to_numpy()
+    labels = stored.label.map(to_label)
+    odd = stored.label[labels.isna() & (stored.label.str.strip() != '')]
+    if len(odd):
+        raise InputError(f'{file} has the label {one_line(odd.iloc[0], 60)!r}; use 0 or normal, 1 '
+                         'or tumor')
+    changed = labels.notna().to_numpy() & (labels.to_numpy() != table.label.to_numpy())
     if not changed.any(): return
     raise InputError(f'{counted(int(changed.sum()))} of {file} had another label when it was '
                      f'made, such as {stored.id[changed].iloc[0]}; choose the data that it was '

@@ -136,6 +136,8 @@ def main():
     parser.add_argument('notebooks', nargs='*', help='names of files; all of them by default')
     parser.add_argument('--no-audit', action='store_true', help='do not look up advisories')
     args = parser.parse_args()
+    unknown = set(args.notebooks) - {path.name for path in notebooks(ROOT)}
+    if unknown: parser.error(f'no notebook {min(unknown)}; give names such as 20_data.ipynb')
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         tools = new_venv(tmp/'tools', 'build', 'twine', 'pip-audit')
@@ -153,7 +155,8 @@ def main():
         paths = [path for path in notebooks(copy)
                  if not args.notebooks or path.name in args.notebooks]
         failed = test_notebooks(programs, paths)
-    print(f'{len(paths) - len(failed)} passed, {len(failed)} failed')
+    print(f'{len(paths) - len(failed)} passed, {len(failed)} failed'
+          f'{"; advisories were not looked up"*args.no_audit}')
     if failed: sys.exit(f'failed: {", ".join(failed)}')
     if not explained: sys.exit('pip-audit: a finding is not explained, see above')
 
