@@ -327,7 +327,10 @@ def _kaggle(folder, strict):
     lost = labels.index.difference(table.id)
     notes = _strays([folder], 'Kaggle folder') + _unread([train])
     if strict: _check_complete(train.path, table.id, labels, lost)
-    else: table = pd.concat([table, _lost_rows(train, lost)], ignore_index=True)
+    else:
+        table = pd.concat([table, _lost_rows(train, lost)], ignore_index=True)
+        notes += tuple(f'{counted(len(part.images), "image")} in {part.path} not looked at: they '
+                       'have no labels; give that folder itself' for part in parts[1:])
     found = labels.reindex(table.id).set_axis(table.index)
     table = table.assign(**found.where(found.notna(), None))
     if strict:
