@@ -119,9 +119,17 @@ def _diameter(rows, cols, stride):
     return max(farthest + stride - _DIAGONAL, _CELL)
 
 # %% ../nbs/72_lesion.ipynb #4eb9d20e
-def _area(windows, perimeter, stride):
-    "Area in square patch pixels of a lesion with so many windows and this perimeter of its outline"
-    area = windows*stride**2 - CENTRE/2*perimeter + CENTRE**2
+def _closed(rows, cols):
+    "An image of the windows in these rows and columns, without gaps of one window and holes"
+    region = np.zeros((np.ptp(rows) + 5, np.ptp(cols) + 5), bool)
+    region[rows - rows.min() + 2, cols - cols.min() + 2] = True
+    return ndimage.binary_fill_holes(ndimage.binary_closing(region, np.ones((3, 3))))
+
+def _area(rows, cols, stride):
+    "Area in square patch pixels of a lesion with the windows in these rows and columns"
+    region = _closed(rows, cols)
+    edges = sum(np.diff(region, axis=axis).sum() for axis in (0, 1))
+    area = region.sum()*stride**2 - CENTRE/2*edges*stride + CENTRE**2
     return max(area, np.pi/4*_CELL**2)
 
 # %% ../nbs/72_lesion.ipynb #0ce0d6df
@@ -168,7 +176,7 @@ def _lesion(grid, rows, cols):
     x, y = grid.centres(level0=True)
     squares = _squares(rows, cols)
     diameter = _diameter(rows, cols, grid.stride)*grid.mm
-    area = _area(len(rows), squares.length*grid.stride, grid.stride)*grid.mm**2
+    area = _area(rows, cols, grid.stride)*grid.mm**2
     return Lesion(lesion_category(diameter), float(diameter), float(area), float(probs[best]),
                   float(probs.mean()), float(x[cols[best]]), float(y[rows[best]]), len(rows),
                   _place(squares, grid))
