@@ -381,8 +381,9 @@ def _plain_mask(path):
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             with Image.open(path, formats=['PNG', 'TIFF']) as image:
-                bits, transparent = image.mode == '1', image.getbands()[-1] == 'A'
-                values = np.asarray(image.convert('L') if bits else image)
+                transparent = image.getbands()[-1] == 'A'
+                plain = {'1': 'L', 'P': 'RGB', 'PA': 'RGBA'}.get(image.mode)  # not places in
+                values = np.asarray(image.convert(plain) if plain else image)  # a palette
     except Image.DecompressionBombError as e:
         raise InputError(f'{path} is too large for an image without tiles; save it as tiled '
                          'TIFF') from e
@@ -529,21 +530,20 @@ def read_annotation(
 def _files_in(folder):
     with as_input_error(folder, 'read'): return sorted(folder.iterdir())
 
-def _annotation_names(slide_path):
-    "Names of files with annotations of a slide, in small letters, the one to use first"
+def _annotation_names(slide_path, apart):
+    "Names of a slide's annotations, in small letters, the one to use first; `apart`: from slides"
     stem, name = slide_path.stem.casefold(), slide_path.name.casefold()
     outlines = [start + ending for ending in _READERS for start in (stem, name)]
-    return outlines + [stem + '_mask' + ending for ending in MASK_ENDINGS]
+    masks = [stem + '_mask', stem] if apart else [stem + '_mask']
+    return outlines + [mask + ending for mask in masks for ending in MASK_ENDINGS]
 
 def _annotation_files(slide_path, folder):
     "The files with annotations of a slide, the one to use first"
     slide_path = Path(slide_path)
     folder = Path(folder or slide_path.parent)
     files = {path.name.casefold(): path for path in _files_in(folder)}
-    names = _annotation_names(slide_path)
-    if folder.resolve() != slide_path.parent.resolve():
-        names += [slide_path.stem.casefold() + ending for ending in MASK_ENDINGS]
-    return [files[name] for name in names if name in files]
+    apart = folder.resolve() != slide_path.parent.resolve()
+    return [files[name] for name in _annotation_names(slide_path, apart) if name in files]
 
 def find_annotation(
     slide_path, # File of the slide
@@ -582,10 +582,10 @@ def slide_annotation(
                      'are normal')
 
 # %% ../nbs/70b_annotation.ipynb #99fdb6e7
-def _may_be_annotation(path):
-    "Has a file the name of an annotation? Masks only where they are called so"
+def _may_be_annotation(path, apart):
+    "Has a file the name of an annotation? Masks are called so, but where slides are `apart`"
     ending = path.suffix.lower()
-    mask = ending in MASK_ENDINGS and path.stem.lower().endswith('_mask')
+    mask = ending in MASK_ENDINGS and (apart or path.stem.lower().endswith('_mask'))
     return (ending in _READERS or mask) and not path.name.startswith('.')
 
 def unmatched_annotations(
@@ -595,13 +595,15 @@ def unmatched_annotations(
 )->tuple: # Sentences; none if all is well
     "A note about annotations that belong to no slide"
     if not normal: return ()
-    folders = dict.fromkeys(Path(path).parent for path in slides)
-    known = [path for place in folders for path in _files_in(place)
+    folders = {path.parent.resolve(): path.parent for path in map(Path, slides)}
+    known = [path for place in folders.values() for path in _files_in(place)
              if path.suffix.lower() in SLIDE_ENDINGS]
-    names = {name for path in [*map(Path, slides), *known] for name in _annotation_names(path)}
-    lost = [path.name for place in ([Path(folder)] if folder else folders)
+    apart = folder is not None and Path(folder).resolve() not in folders
+    names = {name for path in [*map(Path, slides), *known]
+             for name in _annotation_names(path, apart)}
+    lost = [path.name for place in ([Path(folder)] if folder else folders.values())
             for path in _files_in(place)
-            if _may_be_annotation(path) and path.name.casefold() not in names]
+            if _may_be_annotation(path, apart) and path.name.casefold() not in names]
     if not lost: return ()
     return (f'annotations that belong to no slide: {listed(lost)}; a slide whose annotation '
             'has another name counts as normal, so check the names',)
