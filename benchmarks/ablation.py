@@ -444,6 +444,9 @@ class FewSteps(Callback):
 
 def minutes(table, s, keep):
     "How long a training would take on this machine, from a few steps of it"
+    if s.first_size:
+        sizes = (replace(s, first_size=0, size=size) for size in (s.first_size, s.size))
+        return np.mean([minutes(table, each, keep) for each in sizes])
     steps = 31 if 'zoom' in s.augment.split() else 9  # of different sizes, or all the same
     learn = make_learner(table, replace(s, pretext=0))
     if s.teacher: learn.add_cb(Taught(teachers(s, keep, learn.dls.device)))

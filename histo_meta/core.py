@@ -499,7 +499,7 @@ class _LRFinder(LRFinder):
         self.saved = deepcopy((self.model.state_dict(), self.opt.state_dict()))
 
     def after_batch(self):
-        self.each.append(float(self.loss))
+        self.each.append(self.loss.item())
         super().after_batch()
 
     def after_fit(self):
