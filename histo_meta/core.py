@@ -510,13 +510,13 @@ class _LRFinder(LRFinder):
 
 # %% ../nbs/30_core.ipynb #9efd1cd7
 FALLBACK_LR = 1e-3  # for a loss that does not fall: good for most networks with Adam
-_ERRORS = 3  # so many standard errors must the loss fall
+_ERRORS = 3.5  # so many standard errors must the loss fall
 
-def _before_explosion(num_it, losses, *others):
-    "All values without the first ones and what comes after the explosion of the losses"
+def _before_explosion(num_it, losses, lrs):
+    "Losses and rates without the first ones and what comes after the explosion"
     end = next(iter(np.flatnonzero(~np.isfinite(losses))), len(losses))
     first, last = num_it//10, min(end, len(losses) - 5)
-    if end: return [values[first:last] for values in (losses, *others)]
+    if end: return losses[first:last], lrs[first:last]
     raise InputError('lr_find found no learning rate: the loss was never finite; look at your '
                      'patches, or give a learning rate with --lr (lr)')
 
@@ -538,8 +538,9 @@ def _fall(each):
 # %% ../nbs/30_core.ipynb #2eefec03
 def _suggest(lrs, losses, each, num_it):
     "A learning rate on the descent of the loss; `each`: before smoothing; is there a descent?"
-    losses, lrs, each = _before_explosion(num_it, losses, lrs, each)
-    if not len(losses) or _fall(each[:losses.argmin()+1]) < _ERRORS: return FALLBACK_LR, False
+    losses, lrs = _before_explosion(num_it, losses, lrs)
+    until = num_it//10 + losses.argmin() + 1 if len(losses) else 0
+    if _fall(each[:until]) < _ERRORS: return FALLBACK_LR, False
     lowest = np.minimum.accumulate(np.append(np.median(losses[:5]), losses))
     falls, x, drops = -np.diff(lowest), np.log10(lrs), _drops(lrs, losses)
     if not falls.any(): return FALLBACK_LR, False
