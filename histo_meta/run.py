@@ -697,9 +697,8 @@ def train_run(
     given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
     if resume and is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
     if not (resume and _settings_file(out).exists()): check_unfinished(out)
-    begun, place = _begun(out, given), _check_place(**kwargs)
+    begun, place, found = _begun(out, given), _check_place(**kwargs), _find(data, split, kwargs)
     inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
-    found = _find(data, split, kwargs)
     counts = _counts(found.table, split, kwargs)
     recipe = begun or _find_recipe(recipe, counts[0], minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments

@@ -269,6 +269,7 @@ def _find_rows(stored, table, file):
                      f'{lost.iloc[0]} ({changed:,} of them were changed); choose the data that it '
                      'was made from, or another split')
 
+# %% ../nbs/28_splits.ipynb #0712586e
 def _compare_labels(stored, table, file):
     "Raise an `InputError` if patches have another label than in a stored split"
     if 'label' not in stored or 'label' not in table: return
