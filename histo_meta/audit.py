@@ -123,13 +123,20 @@ def _labels_and_slides(t):
                       'have one: a split by slide does not know where to put such a patch; '
                       'add the slides', bare)
 
+# %% ../nbs/66_audit.ipynb #19cac7f5
 def _split(t):
-    "Would `histo_train` find a split?"
-    from histo_meta.splits import split_table
-    good = t[t.problem.isna() & t.label.notna()].reset_index(drop=True)
-    if not len(good): return
-    try: split_table(good, 'auto')
-    except InputError as e: yield finding('no split', 'error', f'a training stops, because {e}')
+    "Would a training find both classes for both sides of its split?"
+    labelled = t[t.problem.isna() & t.label.notna()]
+    used = labelled[labelled.split != 'test']
+    slides = used.groupby('label').slide.nunique()
+    by_slide = used.slide.notna().all() and used.slide.nunique() >= 10  # as `auto_split`
+    if len(labelled) and not len(used):
+        yield finding('no split', 'error', 'a training stops, because all labelled patches belong '
+                      'to the split test', count=len(labelled))
+    elif by_slide and not {'train', 'valid'} <= set(used.split) and slides.min() < 2:
+        yield finding('no split', 'error', f'a training stops, because all {slides.idxmin()} '
+                      'patches are on one slide, which cannot be on both sides of a split by '
+                      'slide; add slides, or choose --split random', count=len(used))
 
 AUDIT_CHECKS += [_labels_and_slides, _split]
 
