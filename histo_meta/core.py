@@ -512,11 +512,11 @@ class _LRFinder(LRFinder):
 FALLBACK_LR = 1e-3  # for a loss that does not fall: good for most networks with Adam
 _ERRORS = 3.5  # so many standard errors must the loss fall
 
-def _before_explosion(num_it, losses, lrs):
-    "Losses and rates without the first ones and what comes after the explosion"
+def _before_explosion(lrs, losses, num_it):
+    "Rates and losses without the first ones and what comes after the explosion"
     end = next(iter(np.flatnonzero(~np.isfinite(losses))), len(losses))
     first, last = num_it//10, min(end, len(losses) - 5)
-    if end: return losses[first:last], lrs[first:last]
+    if end: return lrs[first:last], losses[first:last]
     raise InputError('lr_find found no learning rate: the loss was never finite; look at your '
                      'patches, or give a learning rate with --lr (lr)')
 
@@ -529,8 +529,8 @@ def _drops(lrs, losses):
 def _fall(each):
     "How far losses fall from before some mini-batch to after it, in standard errors; the most"
     n, sums = len(each), np.cumsum(each)
-    if n < 6: return 0.
-    noise = np.sqrt(np.mean(np.diff(each)**2)/2)
+    noise = np.sqrt(np.mean(np.diff(each)**2)/2) if n > 5 else 0
+    if not noise: return 0.
     k = np.arange(2, n - 1)
     before, after = sums[k-1]/k, (sums[-1] - sums[k-1])/(n - k)
     return np.max((before - after)/(noise*np.sqrt(1/k + 1/(n - k))))
@@ -538,7 +538,7 @@ def _fall(each):
 # %% ../nbs/30_core.ipynb #2eefec03
 def _suggest(lrs, losses, each, num_it):
     "A learning rate on the descent of the loss; `each`: before smoothing; is there a descent?"
-    losses, lrs = _before_explosion(num_it, losses, lrs)
+    lrs, losses = _before_explosion(lrs, losses, num_it)
     until = num_it//10 + losses.argmin() + 1 if len(losses) else 0
     if _fall(each[:until]) < _ERRORS: return FALLBACK_LR, False
     lowest = np.minimum.accumulate(np.append(np.median(losses[:5]), losses))

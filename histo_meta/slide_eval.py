@@ -233,9 +233,9 @@ def _score_notes(s):
     elif s.patients.of.duplicated().any():
         yield ('slides share patients: all intervals take that into account but those of lesions, '
                'which are by slide, as in CAMELYON16')
-    yield (f'windows and slides are tumor from {s.threshold:g} on, which is not the threshold of '
-           'the run, chosen for patches; if you try several on these slides and keep the best, '
-           'its scores are optimistic')
+    yield (f'windows and slides are tumor from {s.threshold:g} on: the threshold of the run, which '
+           'was chosen for patches, is not used; if you try several on these slides and keep the '
+           'best, its scores are optimistic')
 
 # %% ../nbs/76a_slide_eval.ipynb #2b73dd37
 @theme()

@@ -22,9 +22,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from .base import VOCAB, InputError, check_number, counted, one_line
 from .data import PatchSet, to_split
-from .readers import to_label
 from .files import file_hash, read_json
-from .readers import read_rows
+from .readers import read_rows, to_label
 from .scan import HASH_COLUMNS, duplicate_groups, scan_patches
 
 # %% ../nbs/28_splits.ipynb #8894d444
