@@ -697,8 +697,8 @@ def train_run(
     given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
     if resume and is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
     if not (resume and _settings_file(out).exists()): check_unfinished(out)
-    begun, place, found = _begun(out, given), _check_place(**kwargs), _find(data, split, kwargs)
-    inputs = {} if recipe == 'auto' else _run_inputs(recipe, kwargs)
+    begun, place = _begun(out, given), _check_place(**kwargs)
+    inputs, found = _run_inputs(recipe, kwargs), _find(data, split, kwargs)
     counts = _counts(found.table, split, kwargs)
     recipe = begun or _find_recipe(recipe, counts[0], minutes, kwargs)
     settings = inputs | kwargs | recipe.arguments
@@ -842,7 +842,8 @@ def run_recipe(
 def _as_run(run): return run if isinstance(run, Run) else Run(run)
 
 def _run_inputs(run, kwargs):
-    "How the patches of a run were prepared, unless `kwargs` name another network"
+    "How the patches of a run were prepared, unless `kwargs` name another network; none for 'auto'"
+    if run == 'auto': return {}
     config = _as_run(run).config
     enhance = config['enhance'] and Enhance(**config['enhance'])
     return dict(enhance=enhance) | ({} if 'arch' in kwargs else
