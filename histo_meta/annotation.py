@@ -200,6 +200,11 @@ def _other_notes(objects):
         group = 'without a class' if name is None else f'of the group {name[:40]}'
         yield f'{_objects(n)} {group}, and not used'
 
+def _ignored_notes(cut):
+    "A sentence about areas that QuPath ignores: whoever drew them may have been in doubt"
+    n = sum(item.group.casefold().startswith('ignore') for item in cut)
+    if n: yield f'{_objects(n)} of the group Ignore: windows in there count as normal'
+
 # %% ../nbs/70b_annotation.ipynb #e99a9d56
 def _sort_objects(objects, path):
     "The objects that are tumour, those to cut out, and notes about all others"
@@ -209,7 +214,7 @@ def _sort_objects(objects, path):
     tumor, cut, other = ([item for item, kind in zip(drawn, kinds) if kind == wanted]
                          for wanted in ('tumor', 'cut', 'other'))
     if tumor or all(item.type == 'tile' for item in objects):
-        return tumor, cut, [*_type_notes(objects), *_other_notes(other)]
+        return tumor, cut, [*_type_notes(objects), *_other_notes(other), *_ignored_notes(cut)]
     kinds = {str(item.group if item.type == 'annotation' else item.type) for item in objects}
     names = ', '.join(sorted(kind[:40] for kind in kinds)[:5])
     raise InputError(f'{path}: none of its {len(objects):,} objects is an annotation of tumour '
