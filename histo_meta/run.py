@@ -596,17 +596,19 @@ def note_kept(
 class EpochLines(Callback):
     "A bar for each epoch on standard error, and a line with its losses and scores"
     order = 80
+    def finder(self): return getattr(self.learn, 'lr_finder', None)
     def before_train(self):
-        finder = getattr(self.learn, 'lr_finder', None)
-        batches = len(self.dls.train)
-        if finder: batches = min(batches, finder.num_it)
+        finder = self.finder()
+        if finder and self.epoch: return  # its bar goes on
+        batches = finder.num_it if finder else len(self.dls.train)
         epoch = len(self.learn.training_log.history) + 1
         label = 'finding the learning rate' if finder else f'epoch {epoch}'
         done = (self.train_iter - self.epoch*len(self.dls.train))*self.dls.bs
         self.bar = progress_bar(batches*self.dls.bs, label, done=done)
     def after_batch(self):
         if self.training: self.bar.update(len(self.xb[0]))
-    def after_train(self): self.bar.close()
+    def after_train(self):
+        if not self.finder(): self.bar.close()
     def after_cancel_train(self): self.bar.close()
     def after_cancel_fit(self): self.bar.close()
     def after_epoch(self):
