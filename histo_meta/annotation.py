@@ -176,10 +176,12 @@ def _object_region(item, path, slide, factor):
 TUMOR_GROUPS = ['_0', '_1', 'tumor', 'tumour', 'metastasis', 'metastases', 'none', '']
 CUT_GROUPS = ['_2', 'normal', 'exclusion', 'exclude', 'ignore', 'ignore*']
 
+def _group_name(group): return group.split(':')[0].strip().casefold()
+
 def _kind(group, classified):
     "'tumor', 'cut' or 'other'; `classified`: does any object of the file have a group?"
     if group is None: return 'other' if classified else 'tumor'
-    name = group.split(':')[0].strip().casefold()
+    name = _group_name(group)
     return 'tumor' if name in TUMOR_GROUPS else 'cut' if name in CUT_GROUPS else 'other'
 
 # %% ../nbs/70b_annotation.ipynb #56928f33
@@ -202,7 +204,7 @@ def _other_notes(objects):
 
 def _ignored_notes(cut):
     "A sentence about areas that QuPath ignores: whoever drew them may have been in doubt"
-    n = sum(item.group.casefold().startswith('ignore') for item in cut)
+    n = sum(_group_name(item.group).startswith('ignore') for item in cut)
     if n: yield f'{_objects(n)} of the group Ignore: windows in there count as normal'
 
 # %% ../nbs/70b_annotation.ipynb #e99a9d56
