@@ -24,6 +24,7 @@ from .doubts import check_weights, fold_probs, label_doubts, run_probs
 from .files import atomic_path, check_absent
 from .report import page_templates, picture_uri, table_html
 from .scan import LOOK_COLUMNS, _is_plain, duplicate_groups, scan_patches
+from .splits import auto_split
 
 # %% ../nbs/66_audit.ipynb #5996afd5
 SEVERITIES = ['error', 'warning', 'note'] # From a wrong score to good to know
@@ -129,11 +130,10 @@ def _split(t):
     labelled = t[t.problem.isna() & t.label.notna()]
     used = labelled[labelled.split != 'test']
     slides = used.groupby('label').slide.nunique()
-    by_slide = used.slide.notna().all() and used.slide.nunique() >= 10  # as `auto_split`
     if len(labelled) and not len(used):
         yield finding('no split', 'error', 'a training stops, because all labelled patches belong '
                       'to the split test', count=len(labelled))
-    elif by_slide and not {'train', 'valid'} <= set(used.split) and slides.min() < 2:
+    elif auto_split(used) == 'slide' and slides.min() < 2:
         yield finding('no split', 'error', f'a training stops, because all {slides.idxmin()} '
                       'patches are on one slide, which cannot be on both sides of a split by '
                       'slide; add slides, or choose --split random', count=len(used))

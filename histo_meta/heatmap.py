@@ -132,6 +132,7 @@ def predict_grid(
     dense:bool=False, # Predict whole fields at once
     num_workers:int=None, # Threads that read ahead; one per core, at most 8, by default
     progress:bool=False, # Show a progress bar on standard error
+    notify=None, # Called after each mini-batch: with the windows that are done, and all of them
 )->ProbGrid: # Probabilities, NaN where there is no tissue
     "The probability of tumor for a grid of windows over the tissue of a slide"
     check_windows(predictor, stride, num_workers=num_workers)
@@ -140,11 +141,14 @@ def predict_grid(
     else: by = _by_windows
     grid = window_grid(slide, mask or tissue_mask(slide), predictor.stride if dense else stride)
     probs = np.full(grid.wanted.shape, np.nan, np.float32)
+    done, total = 0, int(grid.wanted.sum())
     run = by(predictor, slide, grid, num_workers or reading_threads())
-    with progress_bar(int(grid.wanted.sum()), slide.name, 'windows', disable=not progress) as bar:
+    with progress_bar(total, slide.name, 'windows', disable=not progress) as bar:
         for rows, cols, p in run:
             probs[rows, cols] = p
             bar.update(len(p))
+            done += len(p)
+            if notify: notify(done, total)
     place = grid.stride, grid.left, grid.top, slide.scale, slide.mpp*slide.scale
     return ProbGrid(probs, *place)
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SlideResult', 'predict_slide', 'slide_features', 'write_geojson', 'slide_json', 'slide_hash', 'prediction_facts',
-           'stored_grid', 'find_grid', 'Slides', 'predict_slides', 'path_name', 'each_slide', 'slides_html',
-           'photo_uri']
+           'stored_grid', 'find_grid', 'hottest_crops', 'Slides', 'predict_slides', 'path_name', 'each_slide',
+           'slides_html', 'photo_uri']
 
 # %% ../nbs/76_slide_run.ipynb #9916d620
 import hashlib
@@ -217,8 +217,11 @@ def _hottest(result):
     x, y = result.grid.centres(level0=True)
     return [(f'the highest probability, {result.grid.probs[row, col]:.3f}', x[col], y[row])]
 
-def _crops(slide, result):
-    "Words about the hottest places, and a picture of each"
+def hottest_crops(
+    slide:Slide, # The slide
+    result:SlideResult, # From `predict_slide`, with its grid
+): # Yields pairs of words and a picture, as the `src` of an image, 200 microns along the side
+    "The most certain lesions at full resolution, at most three; without one, the hottest window"
     side = max(PATCH, round(_CROP/slide.mpp))
     for words, x, y in _hottest(result):
         pixels = slide.read(round(x - side/2), round(y - side/2), side, side, scale=1)
@@ -254,7 +257,7 @@ def _one_slide(run, predictor, path, out, mpp, threshold, kwargs):
         made = prediction_facts(predictor.config['hash'], slide, tta=predictor.tta, **options)
         grid = _known_grid(run, slide, made, out, kwargs['progress'])
         result = predict_slide(predictor, slide, mask, threshold, grid, **kwargs)
-        crops = list(_crops(slide, result))
+        crops = list(hottest_crops(slide, result))
         with write_together(out) as part:
             _write_slide(part/result.name, slide, mask, result, made)
             shutil.rmtree(out/result.name, ignore_errors=True)   # of a job that was stopped

@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from fastai.data.transforms import RandomSplitter
-from fastai.torch_core import no_random
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
@@ -105,6 +103,8 @@ def _groups_of_classes(table, groups):
 
 def _draw(groups, valid_pct, seed):
     "Some of the groups; if there are two or more, at least one is drawn, and one is left"
+    from fastai.data.transforms import RandomSplitter  # here, since it imports torch
+    from fastai.torch_core import no_random
     n = len(groups)
     wanted = min(max(1, round(valid_pct*n)), n - 1)
     if not wanted: return groups[:0]
