@@ -24,7 +24,7 @@ SHOWN = ('fastai', 'fastcore', 'torch', 'torchvision', 'timm', 'numpy', 'pandas'
          'scikit-learn', 'matplotlib')
 IN_SDIST = {'setup.py', 'pyproject.toml', 'settings.ini', 'MANIFEST.in', 'README.md', 'LICENSE',
             'CHANGELOG.md', 'CONTRIBUTING.md'}
-FOR_DEVELOPERS = {'dev', 'fuzz', 'docs'}  # extras that only a checkout needs
+FOR_DEVELOPERS = {'dev', 'fuzz', 'docs', 'web'}  # extras that only a checkout needs
 OWN_NAMES = {'histo_meta', 'histo-meta'}  # nobody else has advisories of it
 EXPLAINED = {}  # findings of pip-audit that cannot harm our users, such as a CVE, and why
 
