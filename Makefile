@@ -6,6 +6,7 @@
 # make fuzz   mutated files for every reader, FUZZ_SECONDS each (60 by default)
 # make reference  trainings on real patches: from ImageNet weights and from scratch in an hour each, and an ensemble
 # make compat the built package with the newest versions of what it requires; PYTHON=python3.13 chooses the Python
+# make web    the web page of a model, tried in a real browser; needs Chromium
 # make bench  how fast everything is on this machine, into benchmarks/RESULTS.md; use a machine that does nothing else
 # make docs   the documentation site, in _docs
 PYTHON ?= python3
@@ -21,7 +22,7 @@ ENSEMBLE_MINUTES ?= 180
 # finished stays, and what was stopped goes on.
 REFERENCE = $(RUN) sh -c 'histo_train "$$HISTO_META_DATA/pcam/train" --valid 0.05 --minutes $(1) $(2) --out runs/reference/$(3) --resume && { test -d runs/reference/$(3)/evaluations/valid || histo_evaluate runs/reference/$(3) "$$HISTO_META_DATA/pcam/valid" --tta; }'
 
-.PHONY: demo test check real slow reference fuzz compat bench docs refresh clean
+.PHONY: demo test check real slow reference fuzz compat web bench docs refresh clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -66,6 +67,10 @@ fuzz: $(VENV)/.dev
 compat:
 	$(PYTHON) -u scripts/compat.py $(NOTEBOOKS)
 
+web: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,web]'
+	$(RUN) OMP_NUM_THREADS=1 python -W ignore scripts/web.py
+
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/all.py
 
@@ -74,6 +79,8 @@ docs: $(VENV)/.dev
 	rm -rf _proc
 	touch README.md
 	$(RUN) PYTHONPATH=. nbdev_docs
+	$(RUN) pysym2md histo_meta --output_file _docs/apilist.txt
+	$(RUN) python scripts/llms.py > _docs/llms.txt
 	@! grep -rl --include='*.html' 'Traceback (most recent' _docs || { echo 'make docs: a page holds a traceback'; exit 2; }
 
 refresh: $(VENV)/.dev

@@ -52,4 +52,8 @@ from .stage import *
 from .heatmap import *
 from .slide_run import *
 from .slide_eval import *
+from .slide_view import *
+from .answer import *
+from .app import *
+from .space import *
 from .cli import *

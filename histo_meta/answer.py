@@ -26,7 +26,7 @@ from .run import Run
 from .scan import compare_images, image_stats, scan_patches
 from .uncertainty import embeddings, nearest_neighbors, tta_preds
 
-# %% ../nbs/80a_answer.ipynb #2d8fe1d4
+# %% ../nbs/80a_answer.ipynb #219d07f2
 class Near(NamedTuple):
     "A training patch that looks similar to the network"
     image:Image.Image # RGB
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
 
     def __repr__(self): return f'{self.name}: {self.verdict}, {verdict_words(self)}'
 
-# %% ../nbs/80a_answer.ipynb #64d05d0d
+# %% ../nbs/80a_answer.ipynb #ca7f1637
 def verdict_words(
     answer:Answer, # From `answer_patches`
 )->str:
@@ -61,7 +61,7 @@ def verdict_words(
     side = 'at or above' if answer.verdict == 'tumor' else 'below'
     return f'probability of tumor {answer.prob:.3f}, {side} the threshold {answer.threshold:.4g}'
 
-# %% ../nbs/80a_answer.ipynb #6347fb1b
+# %% ../nbs/80a_answer.ipynb #e4651b42
 def error_words(
     metrics:dict, # Content of metrics.json
 )->str: # A sentence
@@ -74,7 +74,7 @@ def error_words(
     return (f'At this threshold, the model missed {missed:.1%} of the tumor patches and raised a '
             f'false alarm for {alarms:.1%} of the normal patches, on {where}.')
 
-# %% ../nbs/80a_answer.ipynb #238de27a
+# %% ../nbs/80a_answer.ipynb #422dd3bc
 def agreement_words(
     answer:Answer, # From `answer_patches`
 )->str: # One or two sentences
@@ -88,7 +88,7 @@ def agreement_words(
     return (f'{words}: only {same} of 8 views say {answer.verdict}. The verdict depends on how the '
             'patch lies, so do not rely on it.')
 
-# %% ../nbs/80a_answer.ipynb #3d346e23
+# %% ../nbs/80a_answer.ipynb #de6c8d15
 def unlike_notes(
     config:dict, # Of a bundle
     table:pd.DataFrame, # A patch table
@@ -99,7 +99,7 @@ def unlike_notes(
     rows = (scan.iloc[[i]] for i in range(len(scan)))
     return [compare_images(image_stats(row), 1, like) for row in rows]
 
-# %% ../nbs/80a_answer.ipynb #8bfc03a0
+# %% ../nbs/80a_answer.ipynb #074ef547
 class Reference(NamedTuple):
     "Training patches to compare others with"
     table:pd.DataFrame # A patch table with labels
@@ -120,7 +120,7 @@ def training_reference(
     some = some[same].reset_index(drop=True).reindex(columns=PATCH_COLUMNS)
     return Reference(some, embeddings(predictor, some)) if len(some) else None
 
-# %% ../nbs/80a_answer.ipynb #881ab506
+# %% ../nbs/80a_answer.ipynb #d7b63c5f
 def _nearest(predictor, table, reference, k=4):
     "For each patch a tuple of `Near`"
     if reference is None: return [()]*len(table)
@@ -130,7 +130,7 @@ def _nearest(predictor, table, reference, k=4):
     return [tuple(Near(open_patch(rows[i]), rows[i].label, float(d)) for d, i in zip(*near))
             for near in zip(*found)]
 
-# %% ../nbs/80a_answer.ipynb #387262eb
+# %% ../nbs/80a_answer.ipynb #188e8b5f
 def _cams(predictor, table):
     try: return grad_cam(predictor, table)
     except InputError: return [None]*len(table)   # no layer with enough cells
@@ -149,7 +149,7 @@ def answer_patches(
                    errors, cam, tuple(notes), near)
             for row, views, cam, notes, near in parts]
 
-# %% ../nbs/80a_answer.ipynb #d2eb0b2f
+# %% ../nbs/80a_answer.ipynb #b5e23607
 _ORANGE = (179, 80, 0)
 _SIDE = 224   # pixels along the side of a picture on the page
 
@@ -162,7 +162,7 @@ def heat_image(
     alpha = Image.fromarray((200*np.sqrt(cam)).astype(np.uint8)).resize((_SIDE, _SIDE))
     return Image.composite(Image.new('RGB', grey.size, _ORANGE), grey, alpha)
 
-# %% ../nbs/80a_answer.ipynb #3bc1913f
+# %% ../nbs/80a_answer.ipynb #676db067
 CARD_STYLE = '''
 .answer { border:1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius:8px;
   padding:1rem; margin:.8rem 0; font-size:1rem; line-height:1.5; overflow-wrap:anywhere }
@@ -188,7 +188,7 @@ CARD_STYLE = '''
 .answer .near figure { width:96px } .answer .near img { width:96px; margin:0; border-radius:4px }
 '''
 
-# %% ../nbs/80a_answer.ipynb #9d5c60f1
+# %% ../nbs/80a_answer.ipynb #2b90f1a6
 _CARD = '''<section class="answer" aria-label="Answer for {{ a.name }}"><h3>{{ a.name }}</h3>
 <div class="parts">
 <figure><div class="patch"><img src="{{ patch }}" alt="The patch {{ a.name }}"
@@ -210,7 +210,7 @@ alt="A training patch, {{ n.label }}"><figcaption>{{ n.label }}<br>distance {{ n
 {% endif %}
 <p><small>{{ research }}</small></p></section>'''
 
-# %% ../nbs/80a_answer.ipynb #4c88bb5e
+# %% ../nbs/80a_answer.ipynb #e7d8b27e
 def _seen_words(answer):
     "Where Grad-CAM lies"
     if not answer.cam.any(): return 'The network found nothing that speaks for tumor.'

@@ -114,6 +114,12 @@ def check_sidebar():
         if path.relative_to(NBS).as_posix() not in sidebar: say(f'{path.name} is not in the sidebar of _quarto.yml')
 
 
+def check_citation():
+    "The citation is about this version"
+    version = re.search(r'^version: (.+)$', (ROOT/'CITATION.cff').read_text(encoding='utf-8'), re.M)[1]
+    if version != settings()['version']: say(f'CITATION.cff is about version {version}; settings.ini has {settings()["version"]}')
+
+
 def check_imports(found):
     "Every module imports by itself, and what promises to be light does without torch"
     for name in found:
@@ -168,6 +174,7 @@ def main():
         check_layers(found)
         check_names(found)
         check_sidebar()
+        check_citation()
         for check in pages.CHECKS: check(say)
         error = run('ruff', 'check', '--quiet', '--output-format=concise', 'histo_meta', 'scripts', 'benchmarks', 'setup.py')
         if error: say(error)

@@ -163,6 +163,16 @@ def check_links(say):
             if problem := link_problem((ROOT/document).parent, target): say(f'{document}: link {target} {problem}')
 
 
+def check_lists(say):
+    "The list at the top of each group names every page of the group"
+    for top in ('tutorials/index.ipynb', 'howto/index.ipynb', 'explains/index.ipynb', 'reference.ipynb'):
+        path = ROOT/'nbs'/top
+        listed = {(path.parent/target).resolve() for cell in cells(path) for _, target in LINK.findall(source(cell))}
+        for page in sorted(path.parent.glob('*.ipynb')):
+            if page.name in ('index.ipynb', 'reference.ipynb') or page.resolve() in listed: continue
+            say(f'{top}: the page {page.name} is missing')
+
+
 # Outputs
 
 def output_text(output):
@@ -218,7 +228,7 @@ def check_outputs(say):
                 if expects_output(cell): say(f'{name(path, i)}: the output is missing')
 
 
-CHECKS = (check_words, check_sizes, check_imports, check_import_cells, check_links, check_outputs)
+CHECKS = (check_words, check_sizes, check_imports, check_import_cells, check_links, check_lists, check_outputs)
 
 
 if __name__ == '__main__':
