@@ -16,6 +16,7 @@ import venv
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import urlopen
 
 from check import commands, settings
 from reading import ROOT, notebooks
@@ -107,6 +108,16 @@ def run_job(programs, folder, epochs):
     return json.loads((folder/'evaluation/metrics.json').read_text())['auc']['value']
 
 
+def serve_page(programs, folder):
+    "Start the web page of the run in a folder, and ask for it"
+    server = subprocess.Popen([programs/'histo_app', 'run'], cwd=folder, stdout=subprocess.PIPE, text=True)
+    try:
+        with urlopen(server.stdout.readline().split()[1]) as page: text = page.read().decode()
+    finally: server.terminate()
+    if server.wait(60) or 'metastases in lymph nodes' not in text: sys.exit('the web page of the run does not work')
+    print('the web page of the run: served')
+
+
 def test_notebooks(programs, paths):
     "Run each notebook in a process of its own, two at a time; names of those that failed"
     path = f'{programs}{os.pathsep}{os.environ["PATH"]}'
@@ -150,6 +161,7 @@ def main():
         install(programs, f'{wheel}[{",".join(extras())}]', 'ipython', 'hypothesis')
         auc = run_job(programs, tmp/'extras', epochs=3)
         if auc < .75: sys.exit(f'the main job ended with an AUC of {auc:.2f}; expected is 0.75')
+        serve_page(programs, tmp/'extras')
         copy = tmp/'checkout'   # without the package
         for name in ('nbs', 'benchmarks'): shutil.copytree(ROOT/name, copy/name, symlinks=True)
         paths = [path for path in notebooks(copy)
