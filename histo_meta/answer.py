@@ -206,7 +206,8 @@ _CARD = '''<section class="answer" aria-label="Answer for {{ a.name }}"><h3>{{ a
 </div></div>
 {% if a.near %}<p>The training patches that look most similar to the network:</p>
 <div class="near">{% for n in near %}<figure><img src="{{ n.uri }}"
-alt="A training patch, {{ n.label }}"><figcaption>{{ n.label }}<br>distance {{ n.distance }}</figcaption></figure>{% endfor %}</div>
+alt="A training patch, {{ n.label }}">
+<figcaption>{{ n.label }}<br>distance {{ n.distance }}</figcaption></figure>{% endfor %}</div>
 {% endif %}
 <p><small>{{ research }}</small></p></section>'''
 

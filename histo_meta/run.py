@@ -977,6 +977,7 @@ def evaluate_run(
                                like=_like(predictor.config))
         info = evaluation_info(run, patches, name, predictor.config)
         info = _with_engine(info, engine, tta, predictor.config['arch'])
+        info = replace(info, notes=[*info.notes, *_seen_by(others, patches.table)])
         names = [r.folder.name for r in (run, *others)]
         models = dict(zip(names, [predictor, *rest]))
         report = _evaluate(info, point, models, patches, num_workers, progress, n_boot)
@@ -1000,6 +1001,12 @@ def _as_runs(runs):
     names = [r.folder.name for r in runs]
     if len(set(names)) == len(names): return runs
     raise InputError(f'two of the runs have the same name ({", ".join(names)}); rename a folder')
+
+def _seen_by(runs, table):
+    "A note about each of several runs that knows some of the patches"
+    for run in runs:
+        seen = _count_seen(run, table)
+        if any(seen.values()): yield f'{run.folder.name}: {split_summary("external", **seen)}'
 
 # %% ../nbs/65_run.ipynb #458e2e6e
 def _promote(folder):
