@@ -112,13 +112,18 @@ def training_reference(
     run:Run, # Whose training patches to use
     predictor:Predictor, # Its model
     most:int=1000, # Patches of both classes together, at most
-)->Reference: # None if no patch can be read, or if it was changed
+    stop=None, # A `threading.Event`; when it is set, the job is given up
+)->Reference: # None if no patch can be read, if all were changed, or if it was given up
     "The embeddings of some training patches of a run"
     train = run.split.query('split == "train"')
     some = pd.concat([_evenly(part, most//2) for _, part in train.groupby('label')])
     same = scan_patches(some).pixel_hash == some.pixel_hash
     some = some[same].reset_index(drop=True).reindex(columns=PATCH_COLUMNS)
-    return Reference(some, embeddings(predictor, some)) if len(some) else None
+    features = []
+    for start in range(0, len(some), 32):
+        if stop and stop.is_set(): return None
+        features.append(embeddings(predictor, some[start:start+32]))
+    return Reference(some, np.concatenate(features)) if features else None
 
 # %% ../nbs/80a_answer.ipynb #d7b63c5f
 def _nearest(predictor, table, reference, k=4):

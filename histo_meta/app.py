@@ -268,6 +268,7 @@ class Site:
     ):
         self.served, self.folder, self.uploads = served, Path(folder), _Uploads()
         self.slides, self.reference = _slides_by_name(slides), None
+        self.stopping, self.reader = threading.Event(), threading.Thread(target=self.read_reference)
 
     def answer(self, files): return answer_uploads(self.served, files, self.reference)
 
@@ -303,7 +304,8 @@ def read_reference(self:Site):
     run = self.served.run
     if run is None: return
     own = Predictor(run.folder/'bundle', str(self.served.predictor.device))   # for this thread
-    with suppress(InputError): self.reference = training_reference(run, own)
+    with suppress(InputError):
+        self.reference = training_reference(run, own, stop=self.stopping)
 
 # %% ../nbs/80_app.ipynb #0822b619
 def _launch(site, host, port, share):
@@ -337,11 +339,13 @@ def start(self:Site,
     os.environ['GRADIO_TEMP_DIR'] = str(self.folder)   # Gradio asks for it at any time
     self.example('plain')
     self.page, self.url = _launch(self, host, port, share)
-    threading.Thread(target=self.read_reference, daemon=True).start()
+    self.reader.start()
 
 @patch
 def close(self:Site):
     "Stop the server, and delete all uploads"
+    self.stopping.set()
+    self.reader.join()   # PyTorch aborts when Python ends while another thread computes
     self.page.close(verbose=False)
     os.environ.pop('GRADIO_TEMP_DIR')
     if self.before is not None: os.environ['GRADIO_TEMP_DIR'] = self.before
