@@ -26,7 +26,7 @@ from pathlib import Path
 from histo_meta.app import serve
 
 host = '0.0.0.0' if 'SPACE_ID' in os.environ else '127.0.0.1'
-serve(Path(__file__).parent, host=host, port=7860)
+serve(Path(__file__).parent, host=host)   # port 7860, or the next one that is free
 '''
 
 _README = '''---
