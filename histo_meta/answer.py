@@ -12,16 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
 from .attribution import centre_share, grad_cam
 from .base import RESEARCH_ONLY, VOCAB, InputError, one_line
 from .bundle import Predictor
-from .data import PATCH_COLUMNS, ImageStats, open_patch
+from .data import PATCH_COLUMNS, ImageStats, open_patch, spread_rows
 from .equivariant import is_invariant
-from .report import picture_uri
+from .report import page_templates, picture_uri
 from .run import Run
 from .scan import compare_images, image_stats, scan_patches
 from .uncertainty import embeddings, nearest_neighbors, tta_preds
@@ -90,12 +89,12 @@ def agreement_words(
 
 # %% ../nbs/80a_answer.ipynb #de6c8d15
 def unlike_notes(
-    config:dict, # Of a bundle
+    like:ImageStats, # What the training images look like, from `Predictor.images`
     table:pd.DataFrame, # A patch table
 )->list: # For each patch a list of sentences; empty if it resembles the training patches
     "How each patch differs from those that a model was trained on"
-    if config['images'] is None: return [[] for _ in range(len(table))]
-    like, scan = ImageStats(**config['images']), scan_patches(table)
+    if like is None: return [[] for _ in range(len(table))]
+    scan = scan_patches(table)
     rows = (scan.iloc[[i]] for i in range(len(scan)))
     return [compare_images(image_stats(row), 1, like) for row in rows]
 
@@ -105,9 +104,6 @@ class Reference(NamedTuple):
     table:pd.DataFrame # A patch table with labels
     features:np.ndarray # (n, features) their embeddings
 
-def _evenly(table, n):
-    return table.iloc[np.linspace(0, len(table) - 1, min(n, len(table))).astype(int)]
-
 def training_reference(
     run:Run, # Whose training patches to use
     predictor:Predictor, # Its model
@@ -116,7 +112,7 @@ def training_reference(
 )->Reference: # None if no patch can be read, if all were changed, or if it was given up
     "The embeddings of some training patches of a run"
     train = run.split.query('split == "train"')
-    some = pd.concat([_evenly(part, most//2) for _, part in train.groupby('label')])
+    some = pd.concat([spread_rows(part, most//2) for _, part in train.groupby('label')])
     same = scan_patches(some).pixel_hash == some.pixel_hash
     some = some[same].reset_index(drop=True).reindex(columns=PATCH_COLUMNS)
     features = []
@@ -149,7 +145,7 @@ def answer_patches(
     "Ask a model about patches"
     threshold = .5 if predictor.threshold is None else predictor.threshold
     parts = zip(table.itertuples(), tta_preds(predictor, table).probs, _cams(predictor, table),
-                unlike_notes(predictor.config, table), _nearest(predictor, table, reference))
+                unlike_notes(predictor.images, table), _nearest(predictor, table, reference))
     return [Answer(row.id, open_patch(row), views, is_invariant(predictor.model), threshold,
                    errors, cam, tuple(notes), near)
             for row, views, cam, notes, near in parts]
@@ -233,15 +229,12 @@ def card_html(
     "An answer as a card for a web page or a notebook"
     cam, agree = answer.cam is not None, agreement_words(answer)
     said = verdict_words(answer)
-    template = Environment(autoescape=True, finalize=_printable).from_string(_CARD)
+    template = page_templates(dict(card=_CARD)).get_template('card')
     return Markup(template.render(
         a=answer, patch=picture_uri(answer.image, 92), heat=cam and picture_uri(heat_image(answer)),
         seen=_seen_words(answer) if cam else '', said=said[0].upper() + said[1:], agree=agree,
         torn='do not rely' in agree, prob=f'{100*answer.prob:.2f}',
-        threshold=f'{100*answer.threshold:.2f}', near=_near_parts(answer.near),
-        research=RESEARCH_ONLY))
-
-def _printable(value): return value if isinstance(value, Markup) else one_line(value)
+        threshold=f'{100*answer.threshold:.2f}', near=_near_parts(answer.near)))
 
 @patch
 def _repr_html_(self:Answer): return f'<style>{CARD_STYLE}</style>{card_html(self)}'

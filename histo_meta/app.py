@@ -12,7 +12,7 @@ import signal
 import tempfile
 import threading
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -50,12 +50,20 @@ def open_served(
     about = folder/'about.json'
     card = _card(folder/'bundle'/'README.md')
     if about.is_file() and not (folder/'training.json').exists():
-        found = read_json(about)
-        predictor = Predictor(folder/'bundle', device)
-        return Served(one_line(found['name'], 80), predictor, one_line(found['errors']), card)
+        name, errors = _read_about(about)
+        return Served(name, Predictor(folder/'bundle', device), errors, card)
     run = Run(folder)
     predictor = run.predictor(device=device)
     return Served(run.folder.name, predictor, error_words(run.metrics), card, run)
+
+def _read_about(file):
+    "Name and sentence on errors of a folder for a Space"
+    found = read_json(file)
+    texts = [found.get(key) for key in ('name', 'errors')] if isinstance(found, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f'{file} has no name and errors as text; write the folder again with '
+                         'histo_export --space')
+    return one_line(texts[0], 80), one_line(texts[1])
 
 def _card(file):
     return without_front_matter(file.read_text(encoding='utf-8')) if file.is_file() else ''
@@ -259,16 +267,20 @@ def _build_page(site):
     return page.queue(max_size=64)
 
 # %% ../nbs/80_app.ipynb #ac2c1096
+_TEMP = 'GRADIO_TEMP_DIR'
+
 class Site:
     "A page that is being served"
     def __init__(self,
         served:Served, # The model
-        folder, # Temporary folder for uploads and downloads
         slides=None, # Folder with slides to choose from
     ):
-        self.served, self.folder, self.uploads = served, Path(folder), _Uploads()
-        self.slides, self.reference = _slides_by_name(slides), None
+        self.served, self.uploads, self.slides = served, _Uploads(), _slides_by_name(slides)
+        self.page, self.url, self.reference = None, None, None
         self.stopping, self.reader = threading.Event(), threading.Thread(target=self.read_reference)
+        self.folder = Path(tempfile.mkdtemp(prefix='histo_app-'))   # for uploads and downloads
+        self.before = os.environ.get(_TEMP)
+        os.environ[_TEMP] = str(self.folder)   # Gradio asks for it at any time
 
     def answer(self, files): return answer_uploads(self.served, files, self.reference)
 
@@ -335,8 +347,6 @@ def start(self:Site,
     share:bool=False, # Ask Gradio for a public address, through its servers
 ):
     "Serve the page until `close`"
-    self.before = os.environ.get('GRADIO_TEMP_DIR')
-    os.environ['GRADIO_TEMP_DIR'] = str(self.folder)   # Gradio asks for it at any time
     self.example('plain')
     self.page, self.url = _launch(self, host, port, share)
     self.reader.start()
@@ -345,10 +355,10 @@ def start(self:Site,
 def close(self:Site):
     "Stop the server, and delete all uploads"
     self.stopping.set()
-    self.reader.join()   # PyTorch aborts when Python ends while another thread computes
-    self.page.close(verbose=False)
-    os.environ.pop('GRADIO_TEMP_DIR')
-    if self.before is not None: os.environ['GRADIO_TEMP_DIR'] = self.before
+    if self.reader.is_alive(): self.reader.join()   # PyTorch aborts if another thread computes
+    if self.page is not None: self.page.close(verbose=False)
+    del os.environ[_TEMP]
+    if self.before is not None: os.environ[_TEMP] = self.before
     shutil.rmtree(self.folder, ignore_errors=True)
 
 # %% ../nbs/80_app.ipynb #84b107dd
@@ -364,13 +374,15 @@ def serve(
     "Serve a web page for a model"
     if port is not None: check_number('port', port, 1, 65535)
     if not find_spec('gradio'): raise InputError("no gradio: pip install 'histo_meta[app]'")
-    temporary = tempfile.mkdtemp(prefix='histo_app-')
-    site = Site(open_served(folder, device), temporary, slides)
-    site.start(host, port, share)
-    if not wait: return site
-    print(f'{site} (Ctrl-C ends it)', flush=True)
-    try: _until_stopped()
-    finally: site.close()
+    site = Site(open_served(folder, device), slides)
+    with ExitStack() as at_end:
+        at_end.callback(site.close)
+        site.start(host, port, share)
+        if not wait:
+            at_end.pop_all()
+            return site
+        print(f'{site} (Ctrl-C ends it)', flush=True)
+        _until_stopped()
     return site
 
 def _until_stopped():

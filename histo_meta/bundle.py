@@ -34,7 +34,7 @@ from .data import *
 from .config import *
 from .ensemble import Ensemble
 from .equivariant import is_invariant, plain_layers
-from .machine import reading_threads
+from .machine import one_thread, reading_threads
 from .packed import PatchReader, read_ahead
 from .stain import enhance
 from .transforms import Enhance, dihedral, multiply_add
@@ -318,6 +318,11 @@ def threshold(self:Predictor)->float:
     return self.config['threshold']
 
 @patch(as_prop=True)
+def images(self:Predictor)->ImageStats:
+    "What the images of the training look like; None if the bundle does not know"
+    return self.config['images'] and ImageStats(**self.config['images'])
+
+@patch(as_prop=True)
 def networks(self:Predictor)->list:
     "The networks of an ensemble; or the only one"
     return list(self.model) if isinstance(self.model, Ensemble) else [self.model]
@@ -364,8 +369,9 @@ def _agree(folded, plain, size):
     "Are the outputs of two networks in double precision the same, but for rounding?"
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, 3, size, size, generator=generator, dtype=torch.float64)
-    try: outputs, expected = folded(noise), plain(noise)
-    except RuntimeError: return False  # a network that computes in float32 only
+    with one_thread():   # tiny pieces of work, for which others would have to be woken
+        try: outputs, expected = folded(noise), plain(noise)
+        except RuntimeError: return False  # a network that computes in float32 only
     return bool((outputs - expected).abs().max() <= 1e-8*expected.abs().max())
 
 def fold_norms(

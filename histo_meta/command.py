@@ -223,6 +223,7 @@ def _prepared():
     settings = dict(process_settings(), MPLBACKEND='Agg', PYTHONWARNINGS=hidden)
     with _environment(**settings), warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)
+        warnings.filterwarnings('ignore', 'Image size .* pixels')   # readers refuse such images
         yield
 
 # %% ../nbs/00c_command.ipynb #e1f719e6

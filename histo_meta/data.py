@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PATCH_COLUMNS', 'new_table', 'ImageStats', 'PatchSet', 'describe', 'find_patches', 'patch_table', 'to_split',
            'without_ending', 'add_slides', 'read_labels', 'check_labels', 'read_patch', 'resize_image', 'open_patch',
-           'show_patches', 'patch_images', 'short_id', 'show_table']
+           'show_patches', 'patch_images', 'short_id', 'show_table', 'spread_rows']
 
 # %% ../nbs/20_data.ipynb #699b7450
 import os, re
@@ -728,3 +728,12 @@ def show_table(
     rows,columns = axs.shape
     axs[0, 0].figure.set_size_inches(1.25*columns, 1.75*rows)
     return axs
+
+# %% ../nbs/20_data.ipynb #cc07d16d
+def spread_rows(
+    table:pd.DataFrame, # Patches, in any order
+    most:int, # Rows of the result, at most
+)->pd.DataFrame: # Rows of the table, the first and the last among them
+    "Some rows, evenly spread over a table"
+    rows = np.linspace(0, len(table) - 1, min(most, len(table)))
+    return table.iloc[np.unique(rows.astype(int))]

@@ -153,10 +153,6 @@ def predict_grid(
     return ProbGrid(probs, *place)
 
 # %% ../nbs/74_heatmap.ipynb #fc8155d2
-def _thumbnail(slide, most=1500):
-    "A picture of the slide, with at most so many pixels along a side"
-    return slide.thumbnail(max(MPP, slide.mpp*max(slide.level0_size)/most))
-
 def _extent(grid):
     "Left, right, bottom and top of the grid in mm, each window drawn as a square around its centre"
     rows, cols = grid.probs.shape
@@ -176,7 +172,7 @@ def plot_heatmap(
     "Probabilities in colours over a picture of the slide"
     width, height = slide.width*grid.mm, slide.height*grid.mm
     ax = get_ax(ax, (6.5, min(10, 5.2*height/width + .7)))
-    ax.imshow(_thumbnail(slide), extent=(0, width, height, 0), alpha=.6)
+    ax.imshow(slide.overview(), extent=(0, width, height, 0), alpha=.6)
     opacity = np.nan_to_num(.15 + .7*grid.probs)
     image = ax.imshow(grid.probs, extent=_extent(grid), cmap='Reds', vmin=0, vmax=1,
                       interpolation='nearest', alpha=opacity)

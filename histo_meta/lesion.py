@@ -165,7 +165,7 @@ class Lesion(NamedTuple):
     outline:object # shapely polygon, or polygons that touch at corners, in level-0 pixels
 
     def __repr__(self):
-        return (f'{self.category}, {self.diameter_mm:.2f} mm, {self.area_mm2:.3f} mm2, '
+        return (f'{self.category}, {self.diameter_mm:.2f} mm, {self.area_mm2:.3f} mm², '
                 f'probability {self.prob:.3f}')
 
 # %% ../nbs/72_lesion.ipynb #5fbbd82b

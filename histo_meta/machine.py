@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['THREADS_GIVEN', 'PRECISIONS', 'cpu_quota', 'usable_cores', 'compute_threads', 'reading_threads',
-           'default_num_workers', 'CoreUse', 'core_use', 'free_cores', 'keep_memory', 'trim_memory', 'process_settings',
-           'find_precision', 'check_compiler']
+           'default_num_workers', 'one_thread', 'CoreUse', 'core_use', 'free_cores', 'keep_memory', 'trim_memory',
+           'process_settings', 'find_precision', 'check_compiler']
 
 # %% ../nbs/00b_machine.ipynb #6b1cd225
 import ctypes
@@ -14,7 +14,7 @@ import math
 import multiprocessing
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -113,6 +113,16 @@ def default_num_workers()->int: # Number of processes that read patches
     method = multiprocessing.get_start_method(allow_none=True)
     method = method or multiprocessing.get_all_start_methods()[0]
     return reading_threads() if method == 'fork' else 0
+
+# %% ../nbs/00b_machine.ipynb #7df0e9f8
+@contextmanager
+def one_thread():
+    "In this block, PyTorch computes with one thread"
+    import torch
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(before)
 
 # %% ../nbs/00b_machine.ipynb #67a21b99
 class CoreUse(NamedTuple):

@@ -155,24 +155,19 @@ class ReportData:
     metrics = cached_property(lambda e: _metrics(e)) # Every number, as in metrics.json
 
 # %% ../nbs/60_report.ipynb #0ce5747f
-def _evenly(df, most):
-    "At most `most` rows, evenly spaced"
-    rows = np.linspace(0, len(df)-1, min(most, len(df)))
-    return df.iloc[np.unique(rows.astype(int))]
-
 def _attribution(preds, predictor):
     "Where the model looks on tumor patches that it found"
     from histo_meta.attribution import attribution_summary
     found = preds[(preds.label=='tumor') & (preds.prob>=.5)]
     if not len(found): return None
-    return attribution_summary(predictor, _evenly(found, 64))
+    return attribution_summary(predictor, spread_rows(found, 64))
 
 def _tta(preds, predictor):
     "How much the dihedral views of some patches differ; None if, by construction, they do not"
     from histo_meta.equivariant import P4M_NETWORKS
     from histo_meta.uncertainty import tta_preds
     if predictor.config['arch'] in P4M_NETWORKS: return None
-    some = _evenly(preds, 256)
+    some = spread_rows(preds, 256)
     wrong = (some.prob>=.5) != (some.label=='tumor')
     return TTAErrors(tta_preds(predictor, some).std, wrong.to_numpy())
 

@@ -945,11 +945,6 @@ def _with_engine(info, engine, tta, arch):
             'so the sensitivity at this threshold can differ')
     return replace(info, model=model, notes=[*info.notes, *[note]*bool(chosen)])
 
-# %% ../nbs/65_run.ipynb #4d79a271
-def _like(config):
-    "What the training images of a bundle look like, or None"
-    return config['images'] and ImageStats(**config['images'])
-
 # %% ../nbs/65_run.ipynb #b3a049aa
 def evaluate_run(
     run, # A `Run` or its folder
@@ -974,7 +969,7 @@ def evaluate_run(
     with claim_folder(out or usual) as out:
         predictor, *rest = (r.predictor(engine, tta=tta) for r in (run, *others))
         patches = read_patches(data, skip, size=predictor.config['size'], progress=progress,
-                               like=_like(predictor.config))
+                               like=predictor.images)
         info = evaluation_info(run, patches, name, predictor.config)
         info = _with_engine(info, engine, tta, predictor.config['arch'])
         info = replace(info, notes=[*info.notes, *_seen_by(others, patches.table)])
@@ -1118,7 +1113,7 @@ def _predict(run, data, submission, skip, num_workers, progress, engine, tta):
     found = find_patches(data)
     check_submission(wanted, found.table.id)
     patches = read_patches(found, skip, labels=False, progress=progress,
-                           size=predictor.config['size'], like=_like(predictor.config))
+                           size=predictor.config['size'], like=predictor.images)
     check_submission(wanted, patches.table.id)
     prob = predictor.predict(patches.table, num_workers, progress)
     if progress: _tell(_count_seen(run, patches.table), prob)

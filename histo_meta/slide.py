@@ -233,6 +233,13 @@ def thumbnail(self:Slide,
     w, h = (max(1, round(n/scale)) for n in self.level0_size)
     return Image.fromarray(self.read(0, 0, w, h, scale))
 
+@patch
+def overview(self:Slide,
+    most:int=1500, # Pixels along the longer side, at most
+)->Image.Image: # RGB, no finer than patches
+    "A picture of the whole slide for a page"
+    return self.thumbnail(max(MPP, self.mpp*max(self.level0_size)/most))
+
 # %% ../nbs/70_slide.ipynb #d051ace2
 _COARSEST = 1.1*MPP
 

@@ -9,13 +9,12 @@ __all__ = ['SLIDE_STYLE', 'heat_layer', 'layer_place', 'slide_html']
 from io import BytesIO
 
 import numpy as np
-from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
-from .base import MPP, PATCH, RESEARCH_ONLY, one_line
+from .base import PATCH
 from .lesion import ProbGrid, lesion_table, outline_rings
-from .report import image_uri, picture_uri, table_html
+from .report import image_uri, page_templates, picture_uri, table_html
 from .slide import Slide
 from .slide_run import SlideResult, hottest_crops
 
@@ -46,7 +45,7 @@ def layer_place(
 def _path(outline):
     "Rings of a geometry as the path of an SVG"
     rings = (' '.join(f'{x:.0f},{y:.0f}' for x, y in ring) for ring in outline_rings(outline))
-    return ' '.join(f'M{ring}Z' for ring in rings)
+    return Markup(' '.join(f'M{ring}Z' for ring in rings))
 
 def _outlines(result):
     return [(_path(lesion.outline), f'{i}: {lesion}') for i, lesion in enumerate(result.lesions, 1)]
@@ -94,7 +93,6 @@ aria-label="Outlines of the lesions">{% for path, words in outlines %}
 }}</figcaption></figure>{% endfor %}</div><p><small>{{ research }}</small></p></section>'''
 
 # %% ../nbs/80b_slide_view.ipynb #59ad9fc3
-_MOST = 1400   # pixels along the longer side of the picture of a slide
 _CATEGORY = dict(negative='no lesion', itc='isolated tumor cells', micro='micro-metastasis',
                  macro='macro-metastasis')
 
@@ -108,13 +106,10 @@ def slide_html(
     result:SlideResult, # From `predict_slide`
 )->Markup: # A `section`, which needs `SLIDE_STYLE` on its page
     "What a model found on a slide, as one piece of HTML"
-    thumbnail = slide.thumbnail(max(MPP, slide.mpp*max(slide.level0_size)/_MOST))
     place = ';'.join(f'{k}:{v:.3f}%' for k, v in layer_place(slide, result.grid).items())
-    template = Environment(autoescape=True, finalize=_printable).from_string(_VIEW)
+    template = page_templates(dict(view=_VIEW)).get_template('view')
     return Markup(template.render(
-        r=result, category=_CATEGORY[result.category], place=place, research=RESEARCH_ONLY,
-        thumbnail=picture_uri(thumbnail), heat=_png_uri(heat_layer(result.grid)),
+        r=result, category=_CATEGORY[result.category], place=place,
+        thumbnail=picture_uri(slide.overview()), heat=_png_uri(heat_layer(result.grid)),
         outlines=_outlines(result), lesions=_lesions(result),
         crops=hottest_crops(slide, result)))
-
-def _printable(value): return value if isinstance(value, Markup) else one_line(value, 10**6)

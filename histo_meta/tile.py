@@ -78,7 +78,7 @@ class Tiles(NamedTuple):
     table:pd.DataFrame # left and top in patch pixels, coord_x and coord_y in level-0 pixels, label
     windows:int # Windows with tissue
     tumor:int # Of these, windows with tumour in the centre
-    area:float # Tissue in mm2
+    area:float # Tissue in mm²
     notes:tuple # Sentences about the annotation
     picture:str # The mask over a thumbnail, for the `src` of an image
 
