@@ -78,6 +78,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	rm -rf _proc
 	touch README.md
+	@! grep -q '^user = OWNER' settings.ini || echo 'make docs: user in settings.ini is still OWNER, so links to GitHub lead nowhere'
 	$(RUN) PYTHONPATH=. nbdev_docs
 	$(RUN) pysym2md histo_meta --output_file _docs/apilist.txt
 	$(RUN) python scripts/llms.py > _docs/llms.txt

@@ -1,8 +1,8 @@
 """The picture of the front page: python scripts/front.py RUN EVALUATION SLIDE_RUN SLIDE
 
 RUN and EVALUATION: the reference run, and its folder `evaluations/valid` (`make reference`). SLIDE_RUN: a run that was
-trained on synthetic slides, as in the tutorial on slides. SLIDE: a synthetic slide that it has not seen, a .tif with its
-.xml beside it.
+trained on synthetic slides, as in the tutorial on slides. SLIDE: a synthetic slide that it has not seen, a .tif, with
+its .xml in the same folder.
 """
 import argparse
 from pathlib import Path

@@ -208,7 +208,7 @@ def expects_output(cell):
     if not tree: return False
     outside = [n for n in tree if not isinstance(n, (ast.FunctionDef, ast.ClassDef))]
     calls = [n for part in outside for n in ast.walk(part) if isinstance(n, ast.Call)]
-    printing = any(getattr(n.func, 'id', '') == 'print' and not n.keywords for n in calls)
+    printing = any(getattr(n.func, 'id', '') in ('print', 'sh') and not n.keywords for n in calls)
     values = (ast.Name, ast.Attribute, ast.Tuple, ast.List, ast.Dict, ast.BinOp, ast.JoinedStr, ast.Subscript)
     return printing or isinstance(tree[-1], ast.Expr) and isinstance(tree[-1].value, values)
 
