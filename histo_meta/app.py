@@ -430,7 +430,7 @@ def close(self:Site):
 def serve(
     folder, # A run, or a folder for a Space
     slides=None, # Folder with slides to choose from
-    host:str='127.0.0.1', # Address to listen on; '0.0.0.0' lets other machines in
+    host:str='127.0.0.1', # Address to listen on; '0.0.0.0' lets others in, who see no report
     port:int=None, # Port; by default the first free one from 7860 on
     share:bool=False, # Ask Gradio for a public address, through its servers
     device=None, # Name of a device; the GPU by default, if there is one

@@ -354,6 +354,9 @@ def _unusual(t):
     slides = shown.groupby('slide')[LOOK_COLUMNS]
     if slides.ngroups >= _FEW_SLIDES and shown.slide.notna().all():
         yield from _unusual_slides(shown, slides)
+    elif slides.ngroups: yield finding(
+        'slides not compared', 'note', 'the colours of the slides were not compared: that needs '
+        f'the slide of every patch, and {_FEW_SLIDES} slides')
     if len(shown) >= 100: yield from _unusual_patches(shown)
 
 AUDIT_CHECKS += [_unusual]
@@ -656,8 +659,8 @@ _SECTION = '''<h2 id="{{ section.id }}">{{ section.finding.kind }}
 {% endfor %}
 </div>
 {% if section.left %}
-<p class="note">{{ '{:,}'.format(section.left) }} more: in Python, see the column kind of
-audit(…).patches.</p>
+<p class="note">{{ '{:,}'.format(section.left) }} more: see the table that was written with
+this page, or audit(…).patches in Python.</p>
 {% endif %}
 '''
 
@@ -691,17 +694,30 @@ def audit_html(
         linked={s['finding'].kind: s['id'] for s in sections})
 
 # %% ../nbs/66_audit.ipynb #6e1f3c21
+def _listing_file(page):
+    "The file for what was found, next to the page"
+    if Path(page).suffix.lower() not in ('.html', '.htm'):
+        raise InputError(f'{page} must end in .html; its table gets the same name with .csv')
+    return Path(page).with_suffix('.csv')
+
 def write_audit(
     data, # As for `audit`
-    out='audit.html', # New file for the page
+    out='audit.html', # New file for the page; the table gets the same name with .csv
     fix=None, # New CSV file for the cleaned table; none by default
     **kwargs, # Passed on to `audit`: labels, run, threads, progress
 )->tuple: # The `Audit`, and the `Fixed` table or None
-    "Audit a data set, and write a page and a cleaned table"
+    "Audit a data set, and write a page, a table of what was found, and a cleaned table"
+    listing = _listing_file(out)
     if fix is not None: check_absent(_check_csv(fix))
-    with atomic_path(out, new=True) as part:
+    if fix is not None and Path(fix).absolute() == listing.absolute():
+        raise InputError(f'{fix} is the table of what was found; choose another name for --fix')
+    with atomic_path(out, new=True) as page, atomic_path(listing, new=True) as rows:
         found = audit(data, **kwargs)
-        part.write_text(audit_html(found), encoding='utf-8')
-    fixed = None if fix is None else fix_table(found)
+        page.write_text(audit_html(found), encoding='utf-8')
+        found.patches.to_csv(rows, index=False, lineterminator='\n')
+    try: fixed = None if fix is None else fix_table(found)
+    except InputError as e:
+        e.add_note(f'what was found is in {out}')
+        raise
     if fixed: write_table(fix, fixed.table)
     return found, fixed

@@ -107,11 +107,15 @@ class _Signals:
         for s in _ENDING:
             if signal.getsignal(s) not in (signal.SIG_IGN, None): self._handle(s, self._note)
 
+    def hold_workers(self):
+        "The loader notices a lost worker when it needs one, and not in the middle of a step"
+        in_main = threading.current_thread() is threading.main_thread()
+        if not _POSIX or not in_main or signal.getsignal(signal.SIGCHLD) is _ignore: return
+        self._handle(signal.SIGCHLD, _ignore)
+
     def _note(self, signum, frame):
         if os.getpid() != self.owner: os._exit(0)  # a forked worker; its parent says what happened
-        if self.seen is None:
-            self.seen = signum
-            if _POSIX: self._handle(signal.SIGCHLD, _ignore)  # the workers may have ended, too
+        if self.seen is None: self.seen = signum
         elif signum == signal.SIGINT: self.release()
 
     def release(self):
@@ -144,7 +148,9 @@ class Checkpoints(Callback):
 
 # %% ../nbs/29c_checkpoint.ipynb #a0953fa6
 @patch
-def before_batch(self:Checkpoints): self.between = False
+def before_batch(self:Checkpoints):
+    self.between = False
+    if self.training: self.signals.hold_workers()  # PyTorch's handler is there from here on
 
 @patch
 def after_batch(self:Checkpoints):

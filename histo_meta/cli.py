@@ -8,6 +8,7 @@ __all__ = ['histo_sample', 'histo_pack', 'histo_fetch', 'histo_tile', 'histo_tra
 
 # %% ../nbs/90_cli.ipynb #95c922e2
 import io
+from pathlib import Path
 
 from .base import InputError, say
 from .command import OptionalArg, Outcome, SeveralArgs, as_command, check_stdout
@@ -282,7 +283,7 @@ def _write_space(run, dest):
 def histo_app(
     run:str, # Folder of a run, or one that histo_export --space has written
     slides:str=None, # Folder with slides to choose from
-    host:str='127.0.0.1', # Address to listen on; 0.0.0.0 lets other machines in
+    host:str='127.0.0.1', # Address to listen on; 0.0.0.0 lets others in, who see no report
     port:int=None, # Port; by default the first free one from 7860 on
     share:bool=False, # Ask Gradio for a public address; all images then go through its servers
 ):
@@ -294,7 +295,7 @@ def histo_app(
 @as_command
 def histo_audit(
     data:str, # Folder with patches, in any layout, or a table that --fix wrote
-    out:str='audit.html', # New file for the page with the pictures
+    out:str='audit.html', # New file for the page; the table gets the same name with .csv
     fix:str=None, # New CSV file for a cleaned table, which is data for the other commands
     labels:bool=False, # Name the labels that a cross-validated model doubts; takes minutes
     run:str=None, # Name the labels that the model of this run doubts
@@ -304,7 +305,8 @@ def histo_audit(
     from histo_meta.audit import write_audit
     found, fixed = write_audit(data, out, fix, labels=labels, run=run, threads=threads,
                                progress=True)
-    lines = [found, f'page: {out}', *([f'{fix}: {fixed}'] if fixed else [])]
+    page = f"page: {out}; table: {Path(out).with_suffix('.csv')}"
+    lines = [found, page, *([f'{fix}: {fixed}'] if fixed else [])]
     return Outcome('\n'.join(map(str, lines)), int(found.worst == 'error'))
 
 # %% ../nbs/90_cli.ipynb #459a8dc8

@@ -167,7 +167,7 @@ def _defect(e):
         return f'a process that reads patches has ended ({found}); try --workers 0', 2
     if isinstance(e, OSError): return f'the operating system refused something ({found})', 2
     return (f'unexpected {found}; this is a defect of histo_meta; run again with {_DEBUG} '
-            'to see where'), 1
+            'to see where'), 70
 
 # %% ../nbs/00c_command.ipynb #43a30a5e
 def _reason(e):

@@ -57,7 +57,7 @@ def cross_validate(
     with claim_folder(out, new=not begun) as out, note_kept(out):
         if (out/'metrics.json').exists(): return _finished(out)  # by another job, meanwhile
         note = partial(note_split, out/'folds')
-        if not begun: _note_settings(out/'folds', given)
+        if not begun: _note_settings(out, given)
         with _nothing_left(out/'folds'):
             for fold in range(1, folds + 1):
                 if progress: say(f'fold {fold} of {folds}')
@@ -101,9 +101,10 @@ def _nothing_left(folder):
         if not any(path.is_dir() for path in folder.iterdir()): shutil.rmtree(folder)
         raise
 
-def _note_settings(folder, given):
-    folder.mkdir(exist_ok=True)
-    write_json(folder/'settings.json', given)
+def _note_settings(out, given):
+    with write_together(out) as part:   # the folder is there with its settings, or not at all
+        (part/'folds').mkdir()
+        write_json(part/'folds'/'settings.json', given)
 
 def _is_begun(out, given):
     "Was a cross-validation begun in a folder? It must go on with the same settings"

@@ -111,10 +111,22 @@ _C = .003  # inverse strength of the regularisation
 
 def _fit(x, y):
     "Weights (features,) and bias of a regularised logistic regression on scaled inputs"
+    if len(np.unique(y)) < 2:
+        raise InputError('too few patches of one class, or too few slides with them, to doubt '
+                         'labels; leave out --labels (labels)')
     scaler = StandardScaler().fit(x)
     model = LogisticRegression(C=_C, max_iter=500).fit(scaler.transform(x), y)
     weights = model.coef_[0]/scaler.scale_
     return weights, model.intercept_[0] - weights @ scaler.mean_
+
+# %% ../nbs/66a_doubts.ipynb #fd882cc3
+def _draw_patches(y, most, seed):
+    "Positions of patches to learn from: a random part of each class, but many of a rare one"
+    rng, parts = np.random.default_rng(seed), []
+    for label in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        parts.append(rows[:max(most*len(rows)//len(y), min(1000, most//10))])
+    return np.sort(np.concatenate(parts))
 
 # %% ../nbs/66a_doubts.ipynb #1dbd94af
 def _fit_folds(x, y, fold):
@@ -140,8 +152,8 @@ def fold_probs(
     from histo_meta.splits import fold_numbers
     fold = fold_numbers(table, folds, seed, fewer=True)
     y = (table.label == 'tumor').to_numpy(int)
-    order = np.random.default_rng(seed).permutation(len(table))
-    learned, others = np.sort(order[:most]), np.sort(order[most:])
+    learned = _draw_patches(y, most, seed)
+    others = np.setdiff1d(np.arange(len(y)), learned)
     threads = check_number('num_workers (--threads)', num_workers or reading_threads(), 1, 64)
     embed, p = _Embedder(), np.empty(len(table))
     with progress_bar(len(table), 'looking', disable=not progress) as bar:

@@ -32,6 +32,7 @@ from .data import *
 from .intervals import AUC, Estimate, check_scores, mean_auc_ci
 from .metrics import *
 from .plots import *
+from .scan import without_names
 from .interpret import *
 
 # %% ../nbs/60_report.ipynb #392fa572
@@ -971,9 +972,10 @@ prob = Predictor('bundle').predict(table)
 def model_card(
     e:ReportData, # What the card is about
 )->str: # Markdown
-    "A model card for sharing a bundle"
+    "A model card for sharing a bundle; it names no patch, and not the folder of the data"
     info, sheet = e.info, info_sheet(e)
+    sheet['Data'] = [(k, v) for k, v in sheet['Data'] if k not in ('source', 'skipped ids')]
     return _templates('card').render(
         info=info, model=info.model, scores=sheet['Scores'], sheet=sheet, usage=Markup(_USAGE),
         split=info.split_words, point=point_words(e.metrics),
-        warnings=e.warnings)
+        warnings=[without_names(w) for w in e.warnings])

@@ -522,14 +522,15 @@ def is_trained(
     "Is there a model, and no training that could go on?"
     return _is_bundle(Path(folder)/'bundle') and not _can_go_on(folder)
 
+_KEPT = 'the training is kept', 'trained, but not evaluated'
+
 def _kept(folder):
     "What is kept of a training that did not reach its end, as a sentence; or None"
     if not is_trained(folder):
         ways = _ways_on(folder)
-        return f'the training is kept in {folder}: {ways}' if ways else None
+        return f'{_KEPT[0]} in {folder}: {ways}' if ways else None
     if (folder/'metrics.json').exists(): return None
-    return (f'trained, but not evaluated: the model is in {folder}/bundle; '
-            f'histo_evaluate {folder} evaluates it')
+    return (f'{_KEPT[1]}: the model is in {folder}/bundle; histo_evaluate {folder} evaluates it')
 
 def _remove_model(folder):
     "Remove a model and what was made from it, to write another one"
@@ -573,6 +574,7 @@ def _remove_remains(folder):
     ours = {'checkpoint', 'split.csv', 'history.csv', 'training.json', 'bundle'}
     found = {p.name for p in folder.iterdir() if not p.name.startswith('.')}
     if not found <= ours or not _is_ours(folder) or _kept(folder): return
+    if not _settings_file(folder).exists(): found = set()  # they are written first
     for name in found - {'checkpoint'}: _remove(folder/name)
     _remove(folder/'checkpoint')
 
@@ -587,7 +589,8 @@ def note_kept(
     try: yield
     except BaseException as e:
         kept = _kept(folder)
-        if kept and not hasattr(e, '__notes__'): e.add_note(kept)  # of a fold, it is there already
+        said = any(words in note for note in getattr(e, '__notes__', ()) for words in _KEPT)
+        if kept and not said: e.add_note(kept)  # of a fold, it is there already
         elif not kept:
             with suppress(OSError): _remove_remains(folder)
         raise
@@ -696,7 +699,8 @@ def train_run(
     "Train on a data set, evaluate on the held-out patches, and write the run"
     began, kwargs = perf_counter(), _given(kwargs)
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
-    given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
+    given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe,
+                           precision=_precision(**kwargs))
     if resume and is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
     if not (resume and _settings_file(out).exists()): check_unfinished(out)
     begun, place = _begun(out, given), _check_place(**kwargs)
@@ -748,7 +752,8 @@ def _describe(value):
     if hasattr(value, 'tolist'): value = value.tolist()
     if isinstance(value, (list, tuple, L)): return [_describe(v) for v in value]
     if value is None or isinstance(value, (bool, int, float)): return value
-    return getattr(value, '__name__', str(value))
+    if str(value).endswith('.csv') and Path(value).is_file(): return f'{value} {file_hash(value)}'
+    return getattr(value, 'description', None) or getattr(value, '__name__', str(value))
 
 _NOT_STEPS = 'cbs', 'num_workers', 'files'  # how patches are read, and who watches
 
@@ -762,6 +767,9 @@ def given_settings(
     return {k: _describe(v) for k,v in every.items()} | dict(data=os.path.abspath(data))
 
 # %% ../nbs/65_run.ipynb #2c356120
+_SAME = {None: 'give the same command',
+         'precision': 'go on with a processor like the first, or give the old --precision'}
+
 def check_same(
     folder, # Where a training was begun
     before:dict, # Its `given_settings`
@@ -771,7 +779,7 @@ def check_same(
     for name in sorted({*before, *given}):
         old, new = before.get(name), given.get(name)
         if old != new: raise InputError(f'the training in {folder} began with {name}={old}, and it '
-                                        f'cannot go on with {new}; give the same command')
+                                        f'cannot go on with {new}; {_SAME.get(name, _SAME[None])}')
 
 def _begun(folder, given):
     "The recipe of the training that was begun in a folder; None if there is none"
@@ -801,7 +809,7 @@ def _evaluated(folder, given, *args):
     if before is None:
         raise InputError(f'{folder} holds a run that another command has made; choose another '
                          'folder')
-    check_same(folder, before, given)
+    check_same(folder, before, given | dict(precision=before.get('precision')))
     if not run.evaluated: return _finish(run, *args)
     say(f'{folder} is finished already, and stays as it is')
     return run
@@ -879,10 +887,14 @@ def check_unfinished(
     if not (Path(folder)/'checkpoint').is_dir(): return
     with claim_folder(folder, new=False) as folder: _remove_remains(folder)
 
-def _check_place(precision='auto', compile=False, device=None, **others):
+def _precision(precision='auto', device=None, **others):
+    "The precision that a training on this machine will have"
+    return find_precision(precision, torch.device(device or default_device()))
+
+def _check_place(compile=False, device=None, **others):
     "Can the device train like this? Says how the training will be done"
+    precision = _precision(device=device, **others)
     device = torch.device(device or default_device())
-    precision = find_precision(precision, device)
     if compile: check_compiler(device)
     threads = torch.get_num_threads()
     cores = '1 core' if threads == 1 else f'{threads} cores'

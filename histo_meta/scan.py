@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HASH_COLUMNS', 'LOOK_COLUMNS', 'symmetries', 'pixel_hash', 'perceptual_hash', 'Copies', 'find_copies',
-           'duplicate_groups', 'PatchScan', 'image_look', 'scan_patches', 'image_stats', 'compare_images',
-           'check_patches', 'read_patches']
+           'duplicate_groups', 'PatchScan', 'image_look', 'scan_patches', 'without_names', 'image_stats',
+           'compare_images', 'check_patches', 'read_patches']
 
 # %% ../nbs/21_scan.ipynb #79ebf449
 import hashlib, warnings
@@ -265,14 +265,26 @@ def _size_notes(sides, size):
     differ = ': check that all have the same magnification' if sides.nunique() > 1 else ''
     yield f'{_are(others.total())} resized to {size}x{size} pixels ({sizes}){differ}'
 
+_BLANK = 'blank, such as all white or all black'
+_PAGES = 'several pages or frames, of which the first is read'
+_LEFT_OUT = 'left out as unreadable'
+
+def without_names(
+    note:str, # Of `check_patches`
+)->str: # The same without the names of patches, for others to read
+    "What a note says about patches, but not about which"
+    for words in (_BLANK, _PAGES, _LEFT_OUT):
+        if f' {words}: ' in note: return note.partition(f' {words}: ')[0] + f' {words}'
+    return note
+
 def _scan_notes(ids, scan, size):
     "Sentences about patches that can be read"
     yield from _size_notes(scan.side, size)
     blank, pages = ids[scan.blank].tolist(), ids[scan.pages].tolist()
-    if blank: yield f'{_are(len(blank))} blank, such as all white or all black: {listed(blank)}'
+    if blank: yield f'{_are(len(blank))} {_BLANK}: {listed(blank)}'
     if pages:
         files = counted(len(pages), 'file has', 'files have')
-        yield f'{files} several pages or frames, of which the first is read: {listed(pages)}'
+        yield f'{files} {_PAGES}: {listed(pages)}'
 
 # %% ../nbs/21_scan.ipynb #cbb2f513
 def image_stats(
@@ -285,6 +297,7 @@ def image_stats(
 
 # %% ../nbs/21_scan.ipynb #36004ddb
 _LEAST_STD = 2., 2., 2., .02  # of `LOOK_COLUMNS`, for training images that hardly vary
+_WORDS = ('this image has', 'this image does'), ('most of these images have', 'these images do')
 
 def _shifts(images, like):
     "Differences between the means (4,), in standard deviations of the training patches"
@@ -297,15 +310,16 @@ def compare_images(
 )->list: # Sentences; none if the images resemble each other
     "Do images look like those that a model was trained on?"
     notes, (side, mean, _) = [], images
+    most, these = _WORDS[n > 1]
     if side != like.side:
-        notes.append(f'most of these images have {side}x{side} pixels, but the model was trained '
-                     f'on {like.side}x{like.side}: check that the magnification is the same')
+        notes.append(f'{most} {side}x{side} pixels, but the model was trained on '
+                     f'{like.side}x{like.side}: check that the magnification is the same')
     off = np.flatnonzero(np.abs(_shifts(images, like)) > 1 + 2/n**.5)
     if len(off):
         names = [name.replace('_', ' minus ') for name in LOOK_COLUMNS]
         found = [f'{names[k]} {mean[k]:.3g} instead of {like.mean[k]:.3g}' for k in off]
-        notes.append('these images do not look like those that the model was trained on '
-                     f'({", ".join(found)}): check their stain, file type and magnification; '
+        notes.append(f'{these} not look like those that the model was trained on '
+                     f'({", ".join(found)}): check stain, file type and magnification; '
                      'predictions may mean nothing')
     return notes
 
@@ -318,7 +332,7 @@ def _check_problems(bad, n, skip):
     raise InputError(f'{what} ({listed(bad.id.tolist())}): {bad.problem.iloc[0]}')
 
 def _skip_notes(ids):
-    if ids: yield f'{_are(len(ids))} left out as unreadable: {listed(ids)}'
+    if ids: yield f'{_are(len(ids))} {_LEFT_OUT}: {listed(ids)}'
 
 # %% ../nbs/21_scan.ipynb #b5fab052
 def check_patches(

@@ -7,6 +7,7 @@ __all__ = ['write_space']
 
 # %% ../nbs/80c_space.ipynb #ac809f50
 import json
+import re
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,7 +36,7 @@ sdk: gradio
 sdk_version: {gradio}
 python_version: "3.11"
 app_file: app.py
-license: mit
+license: {licence}
 ---
 {card}'''
 
@@ -47,6 +48,11 @@ def _gradio():
     except PackageNotFoundError as e:
         raise InputError("no gradio: pip install 'histo_meta[app]'") from e
 
+def _licence(card):
+    "The licence in the first lines of a model card"
+    found = re.match(r'---\n(?:.*\n)*?license: *(.+)\n', card)
+    return found[1] if found else 'other'
+
 def write_space(
     run, # A `Run` or its folder
     dest, # New folder
@@ -54,8 +60,9 @@ def write_space(
     "Write a folder for a Hugging Face Space: the model, its card, and the program"
     run = run if isinstance(run, Run) else Run(run)
     served = dict(name=run.folder.name, errors=error_words(run.metrics))
-    card = without_front_matter((run.folder/'bundle'/'README.md').read_text(encoding='utf-8'))
-    readme = _README.format(title=json.dumps(run.folder.name), gradio=_gradio(), card=card)
+    card = (run.folder/'bundle'/'README.md').read_text(encoding='utf-8')
+    readme = _README.format(title=json.dumps(run.folder.name), gradio=_gradio(),
+                            licence=_licence(card), card=without_front_matter(card))
     with claim_folder(dest) as dest, write_together(dest, last='app.py') as part:
         shutil.copytree(run.folder/'bundle', part/'bundle',
                         ignore=shutil.ignore_patterns('*.onnx', 'onnx.json'))

@@ -188,25 +188,35 @@ def _units(table, by):
                       shape=(n + len(names),)*2)
     return connected_components(links, directed=False)[1][copies]
 
+def _draw_folds(units, labels, folds, seed, draws=50):
+    "Number of the fold of each patch, such that every fold has both classes; None without such"
+    for k in range(draws):
+        state = seed if not k else int(np.random.default_rng([seed, k]).integers(2**31))
+        splitter, fold = StratifiedGroupKFold(folds, shuffle=True, random_state=state), units*0
+        for i, (_, rows) in enumerate(splitter.split(units, labels, units)): fold[rows] = i
+        counts = pd.crosstab(fold, np.asarray(labels))
+        if counts.shape == (folds, 2) and (counts > 0).all(axis=None): return fold
+
+# %% ../nbs/28_splits.ipynb #decde986
 def fold_numbers(
     table:pd.DataFrame, # A labelled patch table
     folds:int=5, # Number of folds
     seed:int=42, # Decides the folds
     by:str='slide', # 'slide': divide neither slides nor copies; 'random': divide no copies
-    fewer:bool=False, # Make fewer folds, but at least two, where a class has too few units
+    fewer:bool=False, # Make fewer folds, but at least two, where not all can have both classes
 )->np.ndarray: # (n,) number of the fold of each patch: 0, 1, 2, …
-    "Folds of about the same size and proportion of tumor"
-    units, fold = _units(table, by), np.empty(len(table), int)
+    "Folds of about the same size and proportion of tumor, each with both classes"
+    units = _units(table, by)
     found, rare = min((len(np.unique(units[table.label == c])), c) for c in VOCAB)
     least = 2 if fewer else folds
-    if found < least:
-        advice = 'choose fewer --folds (folds)' if least > 2 else 'add more of them'
-        raise InputError(f'{least} folds need as many slides (or patches, where slides are '
-                         f'unknown) with {rare} patches, and there is {found}, if slides with '
-                         f'copies of the same patch count as one; {advice}')
-    splitter = StratifiedGroupKFold(min(folds, found), shuffle=True, random_state=seed)
-    for k, (_, rows) in enumerate(splitter.split(units, table.label, units)): fold[rows] = k
-    return fold
+    for n in range(min(folds, found), least - 1, -1):
+        fold = _draw_folds(units, table.label, n, seed)
+        if fold is not None: return fold
+    why = f'and there is {found}' if found < least else f'and the {found} are not enough here'
+    advice = 'choose fewer --folds (folds)' if least > 2 else 'add more of them'
+    raise InputError(f'{least} folds need as many slides (or patches, where slides are unknown) '
+                     f'with {rare} patches, {why}, if slides with copies of the same patch count '
+                     f'as one; {advice}')
 
 # %% ../nbs/28_splits.ipynb #3138c8a2
 def FoldSplitter(
@@ -224,6 +234,7 @@ def FoldSplitter(
         return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
     splitter = without_test(_inner)
     splitter.split_name = by
+    splitter.description = f'fold {fold} of {folds} by {by}, seed {seed}'
     return splitter
 
 # %% ../nbs/28_splits.ipynb #d3898b4f
