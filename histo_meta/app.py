@@ -119,7 +119,8 @@ def answer_uploads(
 # %% ../nbs/80_app.ipynb #b55a2f8c
 class _Uploads:
     "Which session uses which file"
-    def __init__(self): self.users, self.ended, self.lock = defaultdict(set), set(), threading.Lock()
+    def __init__(self):
+        self.users, self.ended, self.lock = defaultdict(set), set(), threading.Lock()
 
     def add(self, session, paths):
         with self.lock:
@@ -322,6 +323,7 @@ def _build_page(site):
 
 # %% ../nbs/80_app.ipynb #ac2c1096
 _TEMP = 'GRADIO_TEMP_DIR'
+_HIDDEN = ', without the report and the training patches, since others can reach it'
 
 class Site:
     "A page that is being served"
@@ -349,9 +351,10 @@ class Site:
         while not self.stopping.wait(60): self.uploads.sweep(self.folder)
 
     def __repr__(self):
-        hidden = ', without the report and the training patches, since others can reach it'
-        return f'{self.served.name}: {self.url}{hidden*(self.public and self.served.run is not None)}'
+        hides = self.public and self.served.run is not None
+        return f'{self.served.name}: {self.url}{_HIDDEN*hides}'
 
+# %% ../nbs/80_app.ipynb #a1dc7548
 def _slides_by_name(slides):
     if slides is None: return {}
     from histo_meta.slide import find_slides

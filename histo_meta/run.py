@@ -697,10 +697,9 @@ def train_run(
     **kwargs, # Arguments of `train_learner`, as arch, epochs or seed; they override the recipe
 )->Run: # The finished run
     "Train on a data set, evaluate on the held-out patches, and write the run"
-    began, kwargs = perf_counter(), _given(kwargs)
+    began, kwargs = perf_counter(), _with_precision(_given(kwargs))
     _check_arguments(data, split, kwargs, minutes=minutes, num_workers=num_workers)
-    given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe,
-                           precision=_precision(**kwargs))
+    given = given_settings(kwargs, data=data, split=split, skip=skip, recipe=recipe)
     if resume and is_trained(out): return _evaluated(out, given, n_boot, num_workers, progress)
     if not (resume and _settings_file(out).exists()): check_unfinished(out)
     begun, place = _begun(out, given), _check_place(**kwargs)
@@ -887,13 +886,13 @@ def check_unfinished(
     if not (Path(folder)/'checkpoint').is_dir(): return
     with claim_folder(folder, new=False) as folder: _remove_remains(folder)
 
-def _precision(precision='auto', device=None, **others):
-    "The precision that a training on this machine will have"
-    return find_precision(precision, torch.device(device or default_device()))
+def _with_precision(kwargs):
+    "The precision that a training on this machine will have, by its name"
+    device = torch.device(kwargs.get('device') or default_device())
+    return kwargs | dict(precision=find_precision(kwargs.get('precision', 'auto'), device))
 
-def _check_place(compile=False, device=None, **others):
+def _check_place(precision, compile=False, device=None, **others):
     "Can the device train like this? Says how the training will be done"
-    precision = _precision(device=device, **others)
     device = torch.device(device or default_device())
     if compile: check_compiler(device)
     threads = torch.get_num_threads()
