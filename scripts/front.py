@@ -27,7 +27,8 @@ def roc(ax, run, evaluation):
     "The reference run on patches of other slides"
     y, p, slide = score_arrays(pd.read_csv(evaluation/'predictions.csv', dtype={'id': str, 'slide': str}))
     point = operating_point(y, p, threshold=run_point(run).threshold, slide=slide)
-    plot_roc(y, p, slide, point, run.config['arch'].removeprefix('timm/tf_'), ax)
+    name = f"{run.config['members']} x {run.config['arch'].removeprefix('timm/tf_')}"
+    plot_roc(y, p, slide, point, name, ax)
     ax.set_title('Real tissue: patches of other slides\n')
 
 
