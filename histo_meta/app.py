@@ -340,7 +340,9 @@ class Site:
         self.before = os.environ.get(_TEMP)
         os.environ[_TEMP] = str(self.folder)   # Gradio asks for it at any time
 
-    def answer(self, files): return answer_uploads(self.served, files, self.reference)
+    def answer(self, files):
+        try: return answer_uploads(self.served, files, self.reference)
+        except InputError as e: return _problem_html(files[0][0], str(e))  # the user has left
 
     def example(self, kind):
         path = _draw_example(self.folder, kind)
