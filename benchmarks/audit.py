@@ -9,7 +9,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import pandas as pd
 from bench import alone, machine, markdown, memory_mb, write_section
 from scan import make_patches
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from .attribution import centre_share, grad_cam
-from .base import RESEARCH_ONLY, VOCAB, InputError, one_line
+from .base import VOCAB, InputError
 from .bundle import Predictor
 from .data import PATCH_COLUMNS, ImageStats, open_patch, spread_rows
 from .equivariant import is_invariant
