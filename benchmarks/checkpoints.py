@@ -56,7 +56,7 @@ def main():
         later = epochs*more//EVERY*state/len(states)
         rows.append([members, LARGE, epochs*more, state + later, model, size])
     head = ['networks', 'patches', 's of the epochs', 's of states', 's of models', 'MB of the last state', '%']
-    shown = [[m, f'{n:,}', f'{e:.0f}', f'{s:.2f}', f'{k:.2f}', f'{z:.0f}', f'{100*(s + k)/e:.2f}']
+    shown = [[str(m), f'{n:,}', f'{e:.0f}', f'{s:.2f}', f'{k:.2f}', f'{z:.0f}', f'{100*(s + k)/e:.2f}']
              for m, n, e, s, k, z in rows]
     print(f'\n{args.arch}, one epoch each:\n\n{markdown(head, shown)}')
 
