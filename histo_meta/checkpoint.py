@@ -115,7 +115,9 @@ class _Signals:
 
     def _note(self, signum, frame):
         if os.getpid() != self.owner: os._exit(0)  # a forked worker; its parent says what happened
-        if self.seen is None: self.seen = signum
+        if self.seen is None:
+            self.seen = signum
+            self.hold_workers()  # they may have ended, too, even before the first mini-batch
         elif signum == signal.SIGINT: self.release()
 
     def release(self):
