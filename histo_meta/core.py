@@ -41,6 +41,7 @@ from . import stain
 from .base import COLORS, PATCH, VOCAB, InputError
 from .base import check_number, get_ax, plain_log_ticks, theme
 from .data import PATCH_COLUMNS, PatchSet, check_labels, find_patches, open_patch
+from .data import spread_rows
 from .depthwise import FastDepthwise
 from .ensemble import Ensemble
 from .machine import THREADS_GIVEN, check_compiler, compute_threads, core_use
@@ -110,7 +111,7 @@ def patch_stats(
     n:int=2000, # Number of patches to measure, evenly spaced over the table
 )->tuple: # (means, standard deviations), three channels each, of pixels in 0..1
     "Mean and standard deviation of the channels over a patch table"
-    rows = table.iloc[np.linspace(0, len(table)-1, min(n, len(table))).astype(int)]
+    rows = spread_rows(table, n)
     sums = np.zeros((2, 3))
     for row in rows.itertuples():
         x = np.asarray(open_patch(row, size))[None]/255

@@ -242,8 +242,7 @@ def split_part(
         side = 'held-out' if name == 'valid' else 'training'
         raise InputError(f'{len(gone):,} of {len(part):,} {side} patches are missing, such as '
                          f'{gone.iloc[0]}; put the files back')
-    if not n or len(part) <= n: return part
-    return part.iloc[np.linspace(0, len(part)-1, n).astype(int)]
+    return spread_rows(part, n) if n else part
 
 def noise_patches(
     size:int, # Pixels along the side
